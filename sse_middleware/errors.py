@@ -1,0 +1,90 @@
+"""Every exception that this package raises, as a tree.
+
+    SSEError
+    ├── EventError          an item that cannot become an event (the app's mistake)
+    ├── EventTooLargeError  a stream whose event is past the parser's bound (the sender's)
+    ├── OptionError         an argument with no meaning (the caller's)
+    ├── ResponseError       an app that breaks the WSGI contract (the app's)
+    ├── UpstreamError       an upstream that failed or said so (the upstream's)
+    └── RecordingError      a recording that is damaged or absent (the file's)
+
+The ones that compare a value with a rule hold it as fields, and make their text from them:
+``<thing> is <measured>: expected <expected>``.
+"""
+
+import reprlib
+from typing import Sequence, Tuple
+
+__all__ = [
+    "EventError",
+    "EventTooLargeError",
+    "OptionError",
+    "RecordingError",
+    "ResponseError",
+    "SSEError",
+    "UpstreamError",
+    "shown",
+]
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+
+
+def shown(value: object) -> str:
+    """The ``repr`` of ``value``, cut to a length that fits on a line of a log."""
+    try:
+        return _short.repr(value)
+    except Exception:  # a broken __repr__ must not hide the mistake that is being told
+        return f"<{type(value).__name__}>"
+
+
+class SSEError(Exception):
+    """The root of the tree: ``except SSEError`` catches all of them."""
+
+
+class _ValueMismatch(SSEError, ValueError):
+    """``thing`` is ``measured``, where ``expected`` was wanted. The fields are the arguments."""
+
+    def __init__(self, thing: str, measured: str, expected: str) -> None:
+        super().__init__(thing, measured, expected)
+        self.thing = thing
+        self.measured = measured
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.thing} is {self.measured}: expected {self.expected}"
+
+
+class EventError(_ValueMismatch):
+    """An item that is no event: refused before a byte of it is written."""
+
+
+class OptionError(_ValueMismatch):
+    """An option or argument whose value has no meaning."""
+
+
+class RecordingError(_ValueMismatch):
+    """A recording that is absent or damaged; the text names the file and what was expected."""
+
+
+class EventTooLargeError(SSEError):
+    """An event past ``limit_bytes``. ``events`` are those that the same read had completed."""
+
+    def __init__(self, limit_bytes: int, events: Sequence[object] = ()) -> None:
+        super().__init__(limit_bytes, events)
+        self.limit_bytes = limit_bytes
+        self.events: Tuple[object, ...] = tuple(events)
+
+    def __str__(self) -> str:
+        return (
+            f"event is over {self.limit_bytes} bytes: "
+            f"expected at most max_event_bytes={self.limit_bytes}"
+        )
+
+
+class ResponseError(SSEError):
+    """A WSGI app that calls ``start_response`` never, twice, or too late."""
+
+
+class UpstreamError(SSEError):
+    """The upstream answered something that is no stream, or reported an error inside it."""

@@ -1,0 +1,278 @@
+"""`Event` and `encode`, against the table of round trips and the rules of the format."""
+
+import copy
+import dataclasses
+import enum
+import json
+import pickle
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sse_middleware import Event, EventParser, encode
+from sse_middleware.errors import EventError
+
+TABLE = Path(__file__).parents[1] / "fixtures" / "conformance" / "encode-roundtrip.jsonl"
+ROWS = [json.loads(line) for line in TABLE.read_text("ascii").splitlines()]
+
+
+def parsed(frame):
+    parser = EventParser()
+    return parser.feed(frame), parser
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
+def test_a_row_of_the_table_holds_for_a_mapping_and_for_an_event(row):
+    expect = row["expect"]
+    if expect.get("error"):
+        with pytest.raises(EventError):
+            encode(row["input"])
+        with pytest.raises(EventError):
+            Event(**row["input"])
+        return
+    frame = encode(row["input"])
+    assert encode(Event(**row["input"])) == frame
+    events, parser = parsed(frame)
+    seen = [{"event": e.event, "data": e.data, "id": e.last_event_id} for e in events]
+    assert seen == expect["events"]
+    assert parser.retry_ms == expect.get("retry", parser.retry_ms)
+    assert parser.last_event_id == expect.get("last_event_id", parser.last_event_id)
+    if expect.get("wire_has_id_field"):
+        assert b"\nid: " in b"\n" + frame
+
+
+FRAMES = [
+    ({"data": "Hi"}, b"data: Hi\n\n"),
+    ({"data": ""}, b"data: \n\n"),
+    ({"data": "a\nb"}, b"data: a\ndata: b\n\n"),
+    ({"data": "a\r\nb\rc\n"}, b"data: a\ndata: b\ndata: c\ndata: \n\n"),
+    ({"data": " x"}, b"data:  x\n\n"),
+    ({"data": {"a": None, "b": "ü"}}, 'data: {"a":null,"b":"ü"}\n\n'.encode()),
+    ({"data": [1, True, None]}, b"data: [1,true,null]\n\n"),
+    ({"data": 0}, b"data: 0\n\n"),
+    ({"data": False}, b"data: false\n\n"),
+    ({"comment": ""}, b": \n\n"),
+    ({"comment": "a\nb"}, b": a\n: b\n\n"),
+    ({"id": 0}, b"id: 0\n\n"),
+    ({"id": ""}, b"id: \n\n"),
+    ({"retry": 0}, b"retry: 0\n\n"),
+    ({"event": "", "data": "x"}, b"event: \ndata: x\n\n"),
+    ({}, b""),
+    ({"data": None, "event": None, "id": None, "retry": None, "comment": None}, b""),
+    (
+        {"data": "d", "retry": 5, "id": "i", "event": "e", "comment": "c"},
+        b": c\nevent: e\nid: i\nretry: 5\ndata: d\n\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "frame"), FRAMES, ids=[str(f) for f, _ in FRAMES])
+def test_fields_become_this_frame(fields, frame):
+    assert encode(fields) == frame
+    assert encode(MappingProxyType(fields)) == frame
+    assert encode(Event(**fields)) == frame
+    assert encode(Event.from_mapping(fields)) == frame
+
+
+def test_only_the_three_line_ends_of_the_format_split_data():
+    others = "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029i"
+    assert encode({"data": others}) == f"data: {others}\n\n".encode()
+
+
+REFUSED = [
+    ({"foo": 1}, 'key is \'foo\': expected one of event, data, id, retry, comment; to send the whole'
+                 ' mapping as data, write {"data": {...}} or use items="data"'),
+    ({"Data": "x"}, "key is 'Data'"),
+    ({7: "x"}, "key is 7"),
+    ({"event": "x"}, 'data is None: expected data beside event=\'x\' (browsers drop it; write '
+                     '"data": "")'),
+    ({"event": "x", "data": None}, "data is None"),
+    ({"event": "a\rb", "data": ""}, "event is 'a\\rb': expected a str without CR or LF"),
+    ({"event": 7, "data": ""}, "event is 7"),
+    ({"id": "a\0b"}, "id is 'a\\x00b': expected an int, or a str without CR, LF or NUL"),
+    ({"id": "a\nb"}, "id is"),
+    ({"id": True}, "id is True"),
+    ({"id": 1.5}, "id is 1.5"),
+    ({"id": b"7"}, "id is b'7'"),
+    ({"retry": True}, "retry is True: expected an int >= 0, in milliseconds"),
+    ({"retry": -1}, "retry is -1"),
+    ({"retry": "5"}, "retry is '5'"),
+    ({"retry": 5.0}, "retry is 5.0"),
+    ({"comment": 7}, "comment is 7: expected a str"),
+    ({"data": "\ud800"}, "data is '\\ud800': expected text without lone surrogates"),
+    ({"data": {"a": "\udfff"}}, "data is"),
+    ({"data": "x", "event": "\ud800"}, "event is '\\ud800"),
+    ({"data": "x", "id": "\ud800"}, "id is '\\ud800"),
+    ({"comment": "\ud800"}, "comment is '\\ud800"),
+    ({"data": b"x"}, "data is b'x': expected a str, or a value that dumps can serialise (TypeError"),
+    ({"data": {1, 2}}, "data is {1, 2}"),
+    ({"data": float("nan")}, "data is nan"),
+    ({"data": {"a": [None, float("inf")]}}, "data is {'a': [None, inf]}"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REFUSED, ids=[repr(f) for f, _ in REFUSED])
+def test_what_cannot_be_sent_is_refused_with_the_value_and_the_fix(fields, message):
+    before = dict(fields)
+    with pytest.raises(EventError) as caught:
+        encode(fields)
+    assert str(caught.value).startswith(message)
+    assert isinstance(caught.value, ValueError)
+    assert fields == before
+    with pytest.raises((EventError, TypeError)):
+        Event(**fields)
+    with pytest.raises(EventError):
+        Event.from_mapping(fields)
+
+
+@pytest.mark.parametrize("item", ["text", b"bytes", None, 7, [("data", "x")]], ids=repr)
+def test_what_is_no_mapping_is_refused(item):
+    with pytest.raises(EventError, match="expected an Event or a mapping"):
+        encode(item)
+
+
+def test_a_long_value_is_told_in_short():
+    with pytest.raises(EventError) as caught:
+        encode({"id": "x" * 10_000 + "\n"})
+    assert len(str(caught.value)) < 200
+
+
+class Shout(str):
+    """A str whose own methods mislead, as markupsafe.Markup's do."""
+
+    def replace(self, *args):
+        return "REPLACED"
+
+    def __str__(self):
+        return "STR"
+
+    def __format__(self, spec):
+        return "FORMAT"
+
+
+class Name(str, enum.Enum):
+    TICK = "tick"
+
+
+class Number(enum.IntEnum):
+    SEVEN = 7
+
+
+def test_subclasses_of_str_and_int_are_sent_as_their_value():
+    fields = {"event": Name.TICK, "id": Shout("<1>"), "data": Shout("a\nb"), "comment": Shout("c")}
+    assert encode(fields) == b": c\nevent: tick\nid: <1>\ndata: a\ndata: b\n\n"
+    assert encode({"id": Number.SEVEN, "retry": Number.SEVEN}) == b"id: 7\nretry: 7\n\n"
+
+
+def test_dumps_serialises_what_is_no_str_and_its_line_ends_split():
+    assert encode({"data": {"a": 1}}, dumps=lambda value: "x\ny") == b"data: x\ndata: y\n\n"
+    assert encode({"data": {"a": 1}}, dumps=lambda value: b"raw") == b"data: raw\n\n"
+    assert encode({"data": "text"}, dumps=lambda value: 1 / 0) == b"data: text\n\n"
+    assert Event.from_mapping({"data": 1}, dumps=lambda value: "one").data == "one"
+
+
+def test_what_dumps_raises_becomes_one_line_that_names_the_value():
+    with pytest.raises(EventError, match=r"data is \[1\]: expected .*\(ZeroDivisionError"):
+        encode({"data": [1]}, dumps=lambda value: 1 / 0)
+    with pytest.raises(EventError, match=r"data is \[1\]"):
+        encode({"data": [1]}, dumps=lambda value: None)
+
+
+@pytest.mark.parametrize("value", [2**80, {1: "a"}, {"a": (1, 2)}, -0.5, "", {}, []], ids=repr)
+def test_json_data_reads_back_as_json_has_it(value):
+    (event,), _ = parsed(encode({"data": value}))
+    assert event.data == value if isinstance(value, str) else event.json() == json.loads(
+        json.dumps(value)
+    )
+
+
+def test_an_event_is_frozen_and_keeps_no_hold_on_the_callers_dict():
+    data = {"a": [1]}
+    event = Event(data)
+    data["a"].append(2)
+    assert event.json() == {"a": [1]}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.data = "x"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del event.data
+
+
+EQUAL = [
+    (Event("x"), Event("x", event="message")),
+    (Event("x", event=""), Event("x", event="message")),
+    (Event("x", id=7), Event("x", id="7")),
+    (Event("a\r\nb\rc"), Event("a\nb\nc")),
+    (Event({"a": 1}), Event('{"a":1}')),
+    (Event("x", comment="one"), Event("x", comment="two")),
+    (Event(comment="ping"), Event()),
+]
+DIFFERENT = [
+    (Event("x"), Event("y")),
+    (Event("x"), Event("x", event="Message")),
+    (Event("x", id=""), Event("x")),
+    (Event("x", retry=0), Event("x")),
+    (Event(""), Event()),
+    (Event("x"), "x"),
+    (Event("x"), {"data": "x"}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL, ids=repr)
+def test_what_a_browser_cannot_tell_apart_is_equal(one, other):
+    assert one == other
+    assert hash(one) == hash(other)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=repr)
+def test_what_a_browser_can_tell_apart_differs(one, other):
+    assert one != other
+
+
+def test_the_repr_shows_what_is_set_and_makes_the_event_again():
+    event = Event("a\n", event="e", id=1, retry=2, comment="c")
+    assert repr(event) == "Event('a\\n', event='e', id='1', retry=2, comment='c')"
+    assert eval(repr(event)) == event
+    assert repr(Event()) == "Event()"
+
+
+def test_events_can_be_copied_pickled_and_replaced():
+    event = Event("x", event="e", id=1)
+    assert copy.deepcopy(event) == copy.copy(event) == pickle.loads(pickle.dumps(event)) == event
+    assert dataclasses.replace(event, data="y") == Event("y", event="e", id=1)
+
+
+@pytest.mark.parametrize("event", [Event(), Event(""), Event("no json"), Event("{")], ids=repr)
+def test_json_of_what_is_no_json_names_it(event):
+    with pytest.raises(EventError, match="data is .*: expected JSON text"):
+        event.json()
+
+
+texts = st.text(st.characters(blacklist_categories=["Cs"]))
+names = texts.map(lambda text: text.replace("\r", "").replace("\n", ""))
+events = st.builds(
+    Event,
+    texts,
+    event=st.none() | names,
+    id=st.none() | names.map(lambda text: text.replace("\0", "")) | st.integers(),
+    retry=st.none() | st.integers(0, 2**70),
+    comment=st.none() | texts,
+)
+
+
+@given(st.lists(events))
+def test_frames_concatenate_and_parse_back_to_the_same_events(several):
+    assert parsed(b"".join(map(encode, several)))[0] == several
+
+
+@given(st.text(), st.text(), st.text())
+def test_whatever_is_given_is_sent_exactly_or_refused(data, event, id):
+    try:
+        frame = encode({"data": data, "event": event, "id": id})
+    except EventError:
+        return
+    (seen,), _ = parsed(frame)
+    assert (seen.event, seen.id) == (event or "message", id)
+    assert seen.data == data.replace("\r\n", "\n").replace("\r", "\n")

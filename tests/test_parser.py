@@ -1,0 +1,207 @@
+"""`EventParser`, against the table of streams, however they are cut."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sse_middleware import Event, EventParser
+from sse_middleware.errors import EventTooLargeError, OptionError, SSEError
+
+TABLE = Path(__file__).parents[1] / "fixtures" / "conformance" / "eventsource-parse.jsonl"
+ROWS = [json.loads(line) for line in TABLE.read_text("ascii").splitlines()]
+
+
+def cut(stream, sizes):
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(stream[start : start + size])
+        start += size
+    assert start >= len(stream)
+    return pieces
+
+
+def every(stream, size):
+    return [stream[start : start + size] for start in range(0, len(stream), size)]
+
+
+def outcome(pieces, **options):
+    """All that can be seen of a parser that was fed ``pieces``."""
+    parser = EventParser(**options)
+    events = []
+    try:
+        for piece in pieces:
+            events += parser.feed(piece)
+        assert parser.close() == []
+    except EventTooLargeError as error:
+        return [vars(e) for e in (*events, *error.events)], "too large", parser.retry_ms
+    return [vars(e) for e in events], parser.last_event_id, parser.retry_ms
+
+
+WAYS = {
+    "whole": lambda row, stream: [stream],
+    "as in the source": lambda row, stream: cut(stream, row.get("chunks", [len(stream)])),
+    "1 byte": lambda row, stream: every(stream, 1),
+    "2 bytes": lambda row, stream: every(stream, 2),
+    "3 bytes": lambda row, stream: every(stream, 3),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
+def test_a_row_of_the_table_holds(row, way):
+    stream = row["stream"].encode(row["encoding"])
+    options = {"last_event_id": row.get("initial_last_event_id", "")}
+    events, last_event_id, retry_ms = outcome(WAYS[way](row, stream), **options)
+    seen = [{"event": e["event"], "data": e["data"], "id": e["last_event_id"]} for e in events]
+    assert (seen, last_event_id, retry_ms) == (row["expected"], row["last_event_id"], row["retry"])
+
+
+def test_the_table_is_whole():
+    assert len(ROWS) == 200
+
+
+lines = st.sampled_from(
+    [
+        *["data", "data:", "data: x", "data:  y", "event: e", "id", "id: 1", "id: a\0b", ":", ": c"],
+        *["retry: 10", "retry: 1x", "retry:", "junk", "Data: no", "\ufeffdata: bom", "data: ü😀"],
+    ]
+)
+ends = st.sampled_from(["\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n"])
+streams = st.builds(
+    lambda bom, pairs, tail: bom + "".join(a + b for a, b in pairs).encode() + tail,
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xef\xbb", b"\xef\xbb\xbf\xef\xbb\xbf"]),
+    st.lists(st.tuples(lines, ends)),
+    st.binary(max_size=8),
+)
+
+
+@given(streams | st.binary(), st.lists(st.integers(0, 7)), st.integers(1, 40))
+def test_the_outcome_does_not_depend_on_the_cuts(stream, sizes, limit):
+    pieces = cut(stream, [*sizes, len(stream)])
+    assert outcome(pieces) == outcome([stream]) == outcome(every(stream, 1))
+    bounded = outcome([stream], max_event_bytes=limit)
+    assert outcome(pieces, max_event_bytes=limit)[:2] == bounded[:2]
+    assert outcome(every(stream, 1), max_event_bytes=limit)[:2] == bounded[:2]
+
+
+def test_an_event_holds_its_own_id_and_the_one_that_persists():
+    first, second, third = EventParser(last_event_id="0").feed(
+        b"data: a\n\nid: 1\ndata: b\n\nid\ndata: c\n\n"
+    )
+    assert (first.id, first.last_event_id) == (None, "0")
+    assert (second.id, second.last_event_id) == ("1", "1")
+    assert (third.id, third.last_event_id) == ("", "")
+    assert first == Event("a")
+
+
+def test_retry_belongs_to_the_block_that_holds_it():
+    parser = EventParser()
+    assert parser.feed(b"retry: 5\n\ndata: a\n\nretry: 6\nretry: x\ndata: b\n\n") == [
+        Event("a"),
+        Event("b", retry=6),
+    ]
+    assert parser.retry_ms == 6
+
+
+def test_a_retry_of_any_length_is_read_or_ignored_but_never_fails():
+    parser = EventParser()
+    parser.feed(b"retry: " + b"9" * 600 + b"\n")
+    assert parser.retry_ms == int("9" * 600)
+    parser.feed(b"retry: " + b"9" * 10_000 + b"\n")
+    assert parser.retry_ms == int("9" * 600)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview], ids=lambda kind: kind.__name__)
+def test_bytes_of_any_kind_are_read(kind):
+    assert EventParser().feed(kind(b"data: x\n\n")) == [Event("x")]
+
+
+def test_text_is_refused():
+    with pytest.raises(TypeError, match="data is str: expected bytes"):
+        EventParser().feed("data: x\n\n")
+
+
+OVERSIZE = {
+    "a line without end": b"data: 345678901",
+    "several lines": b"data: 1\ndata: 2\n\n",
+    "a comment without end": b": 34567890123456",
+    "a long comment": b": 345678901234\n",
+    "an unknown field": b"unknown: 89012\n",
+    "after a line": b"data:1\n: 345678",
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("stream", OVERSIZE.values(), ids=OVERSIZE)
+def test_an_event_past_the_bound_fails_for_good_and_loses_nothing(stream, size):
+    parser = EventParser(max_event_bytes=13)
+    events = []
+    with pytest.raises(EventTooLargeError) as caught:
+        for piece in every(b"data: ok\n\n" + stream, size):
+            events += parser.feed(piece)
+    assert [*events, *caught.value.events] == [Event("ok")]
+    assert str(caught.value) == "event is over 13 bytes: expected at most max_event_bytes=13"
+    with pytest.raises(EventTooLargeError):
+        parser.feed(b"data: ok\n\n")
+    with pytest.raises(EventTooLargeError):
+        parser.close()
+
+
+def test_an_event_of_just_the_bound_passes():
+    assert EventParser(max_event_bytes=13).feed(b"data: 3456789\n\n") == [Event("3456789")]
+
+
+def test_comments_for_ever_are_no_large_event():
+    parser = EventParser(max_event_bytes=16)
+    for _ in range(100):
+        assert parser.feed(b": ping\n") == []
+    assert parser.feed(b"data: x\n\n") == [Event("x")]
+
+
+@pytest.mark.parametrize("limit", [0, -1, "1", None, 1.5])
+def test_a_bound_without_meaning_is_refused(limit):
+    with pytest.raises(OptionError, match="max_event_bytes is"):
+        EventParser(max_event_bytes=limit)
+
+
+def test_a_closed_parser_says_so():
+    parser = EventParser()
+    assert parser.feed(b"id: 1\ndata: x") == []
+    assert parser.close() == []
+    assert parser.close() == []
+    assert parser.last_event_id == ""
+    with pytest.raises(SSEError, match="parser is closed"):
+        parser.feed(b"\n\n")
+
+
+class Counted(bytearray):
+    """A buffer that counts the bytes that are moved into it and searched in it."""
+
+    moved = 0
+
+    def __iadd__(self, more):
+        Counted.moved += len(more)
+        return super().__iadd__(more)
+
+
+def test_a_line_in_single_bytes_is_moved_once():
+    parser = EventParser()
+    parser.feed(b"data")
+    parser._open_line = Counted(parser._open_line)
+    Counted.moved = 0
+    for _ in range(10_000):
+        parser.feed(b"x")
+    assert Counted.moved == 10_000
+    assert type(parser._open_line) is Counted, "the buffer was copied while its line was open"
+
+
+def test_five_mebibytes_in_single_bytes_arrive():
+    parser = EventParser()
+    line = b"data: " + b"x" * (5 * 1024 * 1024)
+    for index in range(len(line)):
+        parser.feed(line[index : index + 1])
+    (event,) = parser.feed(b"\n\n")
+    assert len(event.data) == 5 * 1024 * 1024
