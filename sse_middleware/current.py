@@ -1,0 +1,86 @@
+"""``current_stream``: the stream that this request is.
+
+The middleware makes one `CurrentStream` a request and shows it to the app through a context
+variable, for as long as the app's code runs and no longer.
+"""
+
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Callable, Iterator, List, Optional
+
+__all__ = ["CurrentStream", "current_stream", "showing"]
+
+_log = logging.getLogger("sse_middleware")
+
+
+class CurrentStream:
+    """What an app can know of the stream that it is serving.
+
+    Outside a request that the middleware serves it is inert: its callbacks never fire.
+    """
+
+    def __init__(self, last_event_id: str = "", framing: object = None) -> None:
+        #: The Last-Event-ID that the client sent, or "".
+        self.last_event_id = last_event_id
+        #: Whether the client left before the stream had ended.
+        self.disconnected = False
+        #: How many frames have been handed to the server, and their size.
+        self.frames_sent = 0
+        self.bytes_sent = 0
+        #: For `event_stream`: the middleware's options, what it made first, whether it ended.
+        self.framing = framing
+        self.has_event_stream = False
+        self.first_frame: Optional[bytes] = None
+        self.ended = False
+        self._callbacks: List[Callable[[], object]] = []
+
+    def on_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` when the client leaves before the end; at once if it has left.
+
+        What it raises is logged, and the other callbacks run all the same.
+        """
+        if self.disconnected:
+            _call(callback)
+        else:
+            self._callbacks.append(callback)
+
+    def disconnect(self) -> None:
+        """For the middleware: the client has left. Runs the callbacks, each of them once."""
+        self.disconnected = True
+        while self._callbacks:
+            _call(self._callbacks.pop(0))
+
+
+class _Inert(CurrentStream):
+    def on_disconnect(self, callback: Callable[[], object]) -> None:
+        """Nothing: there is no client to leave."""
+
+
+def _call(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:
+        _log.exception("an on_disconnect callback failed: %r", callback)
+
+
+_current: ContextVar[CurrentStream] = ContextVar("sse_middleware.current_stream")
+
+
+def current_stream() -> CurrentStream:
+    """The stream of this request; never None, and inert where there is none.
+
+    >>> current_stream().disconnected
+    False
+    """
+    return _current.get(None) or _Inert()
+
+
+@contextmanager
+def showing(stream: CurrentStream) -> Iterator[None]:
+    """For the middleware: ``current_stream()`` is ``stream`` inside the ``with``."""
+    token = _current.set(stream)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,1 @@
+"""What a single framework needs beyond WSGI."""

@@ -1,0 +1,291 @@
+"""``event_stream``: any iterable of dicts to frames, with its error and end contracts.
+
+`EventStream` is the one place where items become frames: the middleware puts it around a body
+that it recognised, and an app puts it around its own generator where its framework would not let
+dicts through (Django, web.py).
+"""
+
+import logging
+import uuid
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Union
+
+from sse_middleware.current import current_stream
+from sse_middleware.errors import EventError, OptionError, shown
+from sse_middleware.event import Dumps, Event, encode
+
+__all__ = ["END_ID", "ErrorEvent", "EventStream", "Framing", "event_stream"]
+
+#: The id of every last frame: an EventSource that comes back with it is told to stop.
+END_ID = "sse:end"
+
+#: From an exception and the id under which it was logged, the event to send, or None.
+ErrorEvent = Callable[[Exception, str], Optional[Mapping[str, Any]]]
+
+_ITEM = 'a mapping such as {"data": ...}, an Event, or bytes that are a finished frame'
+
+_log = logging.getLogger("sse_middleware")
+
+
+def _generic_error(error: Exception, error_id: str) -> Mapping[str, Any]:
+    """What a client may know of a failure: where it was logged, in the form that OpenAI uses."""
+    told = {"message": "The stream failed.", "type": "stream_error", "code": error_id}
+    return {"event": "error", "data": {"error": told}}
+
+
+class Framing(NamedTuple):
+    """The options that say how items become frames; see `event_stream`."""
+
+    items: str = "event"
+    dumps: Optional[Dumps] = None
+    retry: Optional[int] = None
+    end_event: Union[str, Mapping[str, Any], None] = None
+    error_event: Optional[ErrorEvent] = None
+
+    def checked(self, options: Mapping[str, Any]) -> "Framing":
+        """This, with ``options`` put in.
+
+        Raises:
+            OptionError: an unknown option, or a value without meaning.
+        """
+        for name in options:
+            if name not in self._fields:
+                raise OptionError("option", shown(name), "one of " + ", ".join(self._fields))
+        framing = self._replace(**options)
+        if framing.items not in ("event", "data"):
+            raise OptionError("items", shown(framing.items), "'event' or 'data'")
+        for name in ("dumps", "error_event"):
+            value = getattr(framing, name)
+            if value is not None and not callable(value):
+                raise OptionError(name, shown(value), "a callable or None")
+        try:
+            encode(framing.end_fields() or {}, dumps=framing.dumps)
+            Event("", retry=framing.retry)
+        except EventError as error:
+            raise OptionError(error.thing, error.measured, error.expected) from None
+        return framing
+
+    def end_fields(self) -> Optional[Mapping[str, Any]]:
+        """The fields of the end event, or None where there is none."""
+        if self.end_event is None:
+            return None
+        if self.end_event in ("", "message"):
+            raise OptionError("end_event", shown(self.end_event), "a name that tells it apart")
+        if isinstance(self.end_event, str):
+            return {"event": self.end_event, "data": "", "id": END_ID}
+        if not isinstance(self.end_event, Mapping):
+            raise OptionError("end_event", shown(self.end_event), "a str, a mapping or None")
+        return _with_end_id(self.end_event)
+
+
+def _with_end_id(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    if fields.get("id") not in (None, END_ID):
+        raise EventError("id", shown(fields["id"]), f"{END_ID!r} on the event that ends a stream")
+    return {**fields, "id": END_ID}
+
+
+def event_stream(source: Iterable[Any], **options: Any) -> "EventStream":
+    """The frames of ``source``, as an iterator of ``bytes`` that any framework will send.
+
+    An item of ``source`` is a mapping with the fields of an event, an `Event`, or ``bytes`` that
+    are a finished frame. A mapping whose values are all None writes nothing.
+
+    Options, by keyword; inside a request of the middleware they default to the middleware's own:
+
+    * ``items``: ``"event"``, or ``"data"``: every item is the data of one event.
+    * ``dumps``: serialises data that is not ``str``.
+    * ``retry``: milliseconds, put into the first event's frame.
+    * ``end_event``: a name or a mapping, sent when ``source`` ends by itself.
+    * ``error_event``: ``callable(exc, error_id)`` to the mapping that is sent when ``source``
+      fails after the first frame, or to None. Before the first frame the exception is raised.
+
+    >>> list(event_stream([{"data": "Hi"}], end_event="close"))
+    [b'data: Hi\\n\\n', b'event: close\\nid: sse:end\\ndata: \\n\\n']
+
+    Raises:
+        OptionError: an unknown option or value, or a source that is no iterable of items.
+        EventError: from the iterator, for the first item; later ones become the error event.
+    """
+    if isinstance(source, (str, bytes, Mapping, Event)):
+        raise OptionError("source", shown(source), "an iterable of mappings, such as a generator")
+    if not hasattr(source, "__iter__"):
+        raise OptionError("source", shown(source), "an iterable (WSGI has no async generators)")
+    inherited = current_stream().framing
+    framing = inherited if isinstance(inherited, Framing) else Framing()
+    return EventStream(source, framing.checked(options) if options else framing)
+
+
+class EventStream:
+    """An iterator of exact ``bytes``, one frame each, without a length. See `event_stream`.
+
+    ``ended`` says that the last frame has been handed out. ``half_sent`` says that relayed bytes
+    stopped inside an event, where nothing else may be written.
+    """
+
+    def __init__(self, source: Iterable[Any], framing: Framing) -> None:
+        self.ended = False
+        self.half_sent = False
+        self._source = source
+        self._items = iter(source)
+        self._framing = framing
+        self._retry = framing.retry
+        self._end_fields = framing.end_fields()
+        self._end_name = (self._end_fields or {}).get("event")
+        self._tail = b""
+        self._has_framed = False
+        self._started = False
+        self._exhausted = False
+        self._closed = False
+        self._stream = current_stream()
+        self._stream.has_event_stream = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.ended:
+            self._run_out()
+            raise StopIteration
+        try:
+            frame = self._next_frame()
+        except Exception as error:
+            frame = self._failed(error)
+        if not frame:
+            raise StopIteration
+        if not self._started:
+            self._started = True
+            self._stream.first_frame = frame
+        return frame
+
+    def close(self) -> None:
+        """Close the source; once, however often it is called."""
+        if self._closed:
+            return
+        self._closed = True
+        for opened in {id(self._items): self._items, id(self._source): self._source}.values():
+            close = getattr(opened, "close", None)
+            if close is not None:
+                close()
+
+    def _next_frame(self) -> bytes:
+        """The next frame that says something, or ``b""`` after the last."""
+        for item in self._items:
+            frame = self._frame(item)
+            if frame:
+                return frame
+        self._exhausted = True
+        return self._end()
+
+    def _frame(self, item: Any) -> bytes:
+        if isinstance(item, Event):
+            fields = dict(vars(item))
+            del fields["last_event_id"]
+            return self._event(fields)
+        if self._framing.items == "data":
+            return self._event({"data": _decoded(item) if isinstance(item, bytes) else item})
+        if isinstance(item, bytes):
+            return self._finished(bytes(item))
+        if isinstance(item, Mapping):
+            return self._event(item)
+        if isinstance(item, str):
+            raise EventError("item", shown(item), 'a mapping; write {"data": "..."} to send text')
+        raise EventError("item", shown(item), _ITEM)
+
+    def _event(self, fields: Mapping[str, Any]) -> bytes:
+        if self.half_sent:
+            raise EventError("item", shown(fields), "the rest of the event that bytes had begun")
+        name = fields.get("event")
+        if fields.get("id") == END_ID or (name is not None and name == self._end_name):
+            fields = _with_end_id(fields)
+            self._finish()
+        if self._retry is not None and fields.get("data") is not None:
+            own = fields.get("retry")
+            fields = {**fields, "retry": self._retry if own is None else own}
+            self._retry = None
+        self._has_framed = True
+        return encode(fields, dumps=self._framing.dumps)
+
+    def _finished(self, frame: bytes) -> bytes:
+        """Bytes that the app framed itself, or relays: they pass as they are."""
+        if not frame:
+            return b""
+        tail = (self._tail + frame)[-4:]
+        half = not _ends_in_blank_line(tail)
+        if half and self._has_framed:
+            raise EventError(
+                "item",
+                shown(frame),
+                "bytes that end in a blank line, as a finished frame does; a framework makes "
+                'bytes of a yielded str, so write {"data": "..."}',
+            )
+        if self._retry is not None and not self.half_sent and not frame.startswith(b":"):
+            frame = _with_retry(frame, self._retry)
+            self._retry = None
+        self._tail, self.half_sent = tail, half
+        return frame
+
+    def _end(self) -> bytes:
+        if self._stream.ended:  # by an event_stream inside this one
+            self.ended = True
+            return b""
+        self._finish()
+        if self._end_fields is None:
+            return b""
+        if self.half_sent:
+            _log.warning("no end event was sent: the relayed bytes stopped inside an event")
+            return b""
+        return self._event(self._end_fields)
+
+    def _failed(self, error: Exception) -> bytes:
+        self._finish()
+        self._exhausted = True
+        if not self._started or self.half_sent:
+            raise error
+        error_id = uuid.uuid4().hex
+        _log.error("stream failed (error id %s)", error_id, exc_info=error)
+        fields = self._error_fields(error, error_id)
+        if not fields:
+            return b""
+        if self._end_fields is not None:
+            fields = {**fields, "id": END_ID}
+        return encode(fields, dumps=self._framing.dumps)
+
+    def _error_fields(self, error: Exception, error_id: str) -> Optional[Mapping[str, Any]]:
+        if self._framing.error_event is not None:
+            try:
+                fields = self._framing.error_event(error, error_id)
+                encode(fields or {}, dumps=self._framing.dumps)
+                return fields
+            except Exception:
+                _log.exception("error_event failed; the generic event is sent instead")
+        return _generic_error(error, error_id)
+
+    def _finish(self) -> None:
+        self.ended = self._stream.ended = True
+
+    def _run_out(self) -> None:
+        """Let the source go past its own end event, so that the code after it runs."""
+        if self._exhausted or self._closed:
+            return
+        self._exhausted = True
+        try:
+            for item in self._items:
+                _log.warning("dropped after the end of the stream: %s", shown(item))
+                return
+        except Exception:
+            _log.exception("failed after the end of the stream")
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise EventError("item", shown(data), f"UTF-8 text ({error})") from None
+
+
+def _ends_in_blank_line(tail: bytes) -> bool:
+    return tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
+
+
+def _with_retry(frame: bytes, retry_ms: int) -> bytes:
+    bom = b"\xef\xbb\xbf" if frame.startswith(b"\xef\xbb\xbf") else b""
+    return bom + b"retry: %d\n" % retry_ms + frame[len(bom) :]

@@ -1,0 +1,367 @@
+"""`event_stream`: items to frames, with the error and the end contract."""
+
+import logging
+
+import pytest
+
+from sse_middleware import Event, EventParser, event_stream
+from sse_middleware.current import CurrentStream, showing
+from sse_middleware.errors import EventError, OptionError
+from sse_middleware.stream import END_ID, Framing
+
+END = b"event: close\nid: sse:end\ndata: \n\n"
+
+
+class Source:
+    """An iterable of ``items`` that raises those which are exceptions, and counts its closings."""
+
+    def __init__(self, *items):
+        self.items = iter(items)
+        self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        item = next(self.items)
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def close(self):
+        self.closed += 1
+
+
+def frames(*items, **options):
+    return list(event_stream(Source(*items), **options))
+
+
+def events(*items, **options):
+    return EventParser().feed(b"".join(frames(*items, **options)))
+
+
+ITEMS = {
+    "a mapping": ({"data": "x", "id": 1}, b"id: 1\ndata: x\n\n"),
+    "an event": (Event("x", event="e"), b"event: e\ndata: x\n\n"),
+    "a finished frame": (b"data: x\n\n", b"data: x\n\n"),
+    "a finished frame with CRLF": (b"data: x\r\n\r\n", b"data: x\r\n\r\n"),
+    "a finished frame with CR": (b"data: x\r\r", b"data: x\r\r"),
+    "two frames in one": (b"data: x\n\ndata: y\n\n", b"data: x\n\ndata: y\n\n"),
+    "a comment": ({"comment": ""}, b": \n\n"),
+}
+
+
+@pytest.mark.parametrize(("item", "frame"), ITEMS.values(), ids=ITEMS)
+def test_an_item_leaves_as_one_frame(item, frame):
+    assert frames(item, {"data": "z"}) == [frame, b"data: z\n\n"]
+
+
+@pytest.mark.parametrize("item", [{}, {"data": None}, {"event": None, "id": None}, b""], ids=repr)
+def test_what_says_nothing_writes_nothing(item):
+    assert frames(item, {"data": "x"}, item) == [b"data: x\n\n"]
+
+
+class Tagged(bytes):
+    pass
+
+
+def test_frames_are_exact_bytes_and_the_stream_has_no_length():
+    stream = event_stream([Tagged(b"data: x\n\n"), {"data": "y"}])
+    assert not hasattr(stream, "__len__")
+    assert iter(stream) is stream
+    assert [type(frame) for frame in stream] == [bytes, bytes]
+
+
+REFUSED = {
+    "text": ("x", "item is 'x': expected a mapping; write {\"data\": \"...\"} to send text"),
+    "a number": (7, "item is 7: expected a mapping such as {\"data\": ...}, an Event, or bytes"),
+    "None": (None, "item is None"),
+    "a list": ([{"data": "x"}], "item is [{'data': 'x'}]"),
+    "a bytearray": (bytearray(b"data: x\n\n"), "item is bytearray"),
+    "an unknown key": ({"text": "x"}, "key is 'text'"),
+    "a bad id": ({"id": "a\n", "data": ""}, "id is 'a\\n'"),
+}
+
+
+@pytest.mark.parametrize(("item", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_first_item_that_is_no_event_is_raised(item, message):
+    with pytest.raises(EventError) as caught:
+        frames(item)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("item", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_later_item_that_is_no_event_is_logged_and_becomes_the_error_event(
+    item, message, caplog
+):
+    first, error = events({"data": "x"}, item, {"data": "never"})
+    assert first == Event("x")
+    assert_is_generic(error)
+    assert message in caplog.text
+
+
+def assert_is_generic(event):
+    assert event.event == "error"
+    told = event.json()["error"]
+    assert told == {
+        "message": "The stream failed.",
+        "type": "stream_error",
+        "code": told["code"],
+    }
+    assert len(told["code"]) == 32
+
+
+def test_bytes_after_a_mapping_must_be_a_finished_frame(caplog):
+    assert len(events({"data": "x"}, b": whole\n\n", b"data: y\n\n")) == 2
+    _, error = events({"data": "x"}, b"text that a framework encoded")
+    assert_is_generic(error)
+    assert "item is b'text that a framework encoded': expected bytes that end in a blank" in (
+        caplog.text
+    )
+
+
+def test_relayed_bytes_may_be_cut_anywhere():
+    pieces = [b"\xef\xbb", b"\xbfda", b"ta: x\r", b"\n\r", b"\ndata: y\n", b"\n"]
+    assert frames(*pieces, {"data": "z"}) == [*pieces, b"data: z\n\n"]
+
+
+def test_a_mapping_inside_a_half_sent_event_cuts_the_stream():
+    stream = event_stream(Source(b"data: x\n", {"data": "y"}))
+    assert next(stream) == b"data: x\n"
+    with pytest.raises(EventError, match="expected the rest of the event"):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_a_caller_may_change_and_reuse_its_dict():
+    def source():
+        item = {"data": {"n": 0}}
+        for n in range(3):
+            item["data"]["n"] = n
+            yield item
+            assert item == {"data": {"n": n}}
+
+    stream = event_stream(source(), end_event="close", retry=5)
+    seen = EventParser().feed(b"".join(stream))
+    assert [event.json() for event in seen[:-1]] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_every_object_is_the_data_of_an_event_when_items_is_data():
+    items = ["text", b"bytes", {"event": "x"}, [1], 7, Event("e", id=1), None]
+    assert events(*items, items="data") == [
+        Event("text"),
+        Event("bytes"),
+        Event({"event": "x"}),
+        Event([1]),
+        Event("7"),
+        Event("e", id=1),
+    ]
+
+
+def test_bytes_that_are_no_text_are_refused_when_items_is_data():
+    with pytest.raises(EventError, match=r"item is b'\\xff': expected UTF-8 text"):
+        frames(b"\xff", items="data")
+
+
+RETRY = {
+    "the first event": ([{"data": "x"}, {"data": "y"}], b"retry: 9\ndata: x\n\ndata: y\n\n"),
+    "not a comment": ([{"comment": "c"}, {"data": "x"}], b": c\n\nretry: 9\ndata: x\n\n"),
+    "its own stays": ([{"data": "x", "retry": 1}], b"retry: 1\ndata: x\n\n"),
+    "an Event": ([Event("x")], b"retry: 9\ndata: x\n\n"),
+    "relayed bytes": ([b"data: x\n\n"], b"retry: 9\ndata: x\n\n"),
+    "relayed bytes with a BOM": ([b"\xef\xbb\xbfdata: x\n\n"], b"\xef\xbb\xbfretry: 9\ndata: x\n\n"),
+    "not a relayed comment": ([b": c\n\n", b"data: x\n\n"], b": c\n\nretry: 9\ndata: x\n\n"),
+    "never inside": ([b": c\nda", b"ta: x\n\n", b"data: y\n\n"], b": c\ndata: x\n\nretry: 9\ndata: y\n\n"),
+}
+
+
+@pytest.mark.parametrize(("items", "body"), RETRY.values(), ids=RETRY)
+def test_retry_goes_into_the_frame_of_the_first_event(items, body):
+    assert b"".join(frames(*items, retry=9)) == body
+
+
+def test_the_end_event_is_sent_when_the_source_ends_by_itself():
+    assert frames({"data": "x"}, end_event="close") == [b"data: x\n\n", END]
+    assert frames(end_event="close") == [END]
+    mapping = {"event": "bye", "data": {"n": 1}}
+    assert frames(end_event=mapping) == [b'event: bye\nid: sse:end\ndata: {"n":1}\n\n']
+    assert "id" not in mapping
+    assert frames(end_event={"data": "[DONE]"}) == [b"id: sse:end\ndata: [DONE]\n\n"]
+
+
+ENDS = [
+    {"event": "close", "data": "bye"},
+    {"event": "close", "data": "bye", "id": END_ID},
+    Event("bye", event="close"),
+]
+
+
+@pytest.mark.parametrize("item", ENDS, ids=repr)
+def test_an_event_of_the_ends_name_is_the_end_and_nothing_follows(item, caplog):
+    sent = frames({"data": "x"}, item, {"data": "late"}, end_event="close")
+    assert sent == [b"data: x\n\n", b"event: close\nid: sse:end\ndata: bye\n\n"]
+    assert "dropped after the end of the stream: {'data': 'late'}" in caplog.text
+
+
+def test_an_event_with_the_ends_id_is_the_end_whatever_its_name():
+    sent = frames({"data": "x", "id": END_ID}, {"data": "late"}, end_event="close")
+    assert sent == [b"id: sse:end\ndata: x\n\n"]
+
+
+def test_the_end_event_carries_no_other_id(caplog):
+    _, error = events({"data": "x"}, {"event": "close", "data": "", "id": 7}, end_event="close")
+    assert_is_generic(error)
+    assert "id is 7: expected 'sse:end' on the event that ends a stream" in caplog.text
+    with pytest.raises(OptionError, match="id is 7"):
+        event_stream([], end_event={"event": "close", "data": "", "id": 7})
+
+
+def test_code_after_the_apps_own_end_event_still_runs(caplog):
+    ran = []
+
+    def source():
+        yield {"event": "close", "data": ""}
+        ran.append("after")
+        raise ValueError("too late to tell")
+
+    assert list(event_stream(source(), end_event="close")) == [END]
+    assert ran == ["after"]
+    assert "failed after the end of the stream" in caplog.text
+
+
+def test_no_end_event_is_written_into_a_half_sent_event(caplog):
+    assert frames(b"data: x\n", end_event="close") == [b"data: x\n"]
+    assert "the relayed bytes stopped inside an event" in caplog.text
+
+
+def test_a_failure_before_the_first_frame_is_raised():
+    stream = event_stream(Source({"data": None}, KeyError("secret")), end_event="close")
+    with pytest.raises(KeyError):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_a_failure_after_the_first_frame_is_logged_and_told_without_its_text(caplog):
+    with caplog.at_level(logging.ERROR, "sse_middleware"):
+        sent = frames({"data": "x"}, KeyError("secret"), {"data": "never"})
+    assert len(sent) == 2
+    assert b"secret" not in sent[1]
+    (event,) = EventParser().feed(sent[1])
+    assert_is_generic(event)
+    assert event.id is None
+    assert event.json()["error"]["code"] in caplog.text
+    assert "KeyError: 'secret'" in caplog.text
+
+
+def test_error_events_of_a_stream_with_an_end_carry_its_id():
+    _, error = events({"data": "x"}, KeyError(), end_event="close")
+    assert (error.event, error.id) == ("error", END_ID)
+
+
+def test_error_event_makes_the_event_from_the_exception_and_the_id(caplog):
+    def told(error, error_id):
+        return {"event": "oops", "data": f"{type(error).__name__} {len(error_id)}"}
+
+    assert events({"data": "x"}, KeyError(), error_event=told)[1:] == [
+        Event("KeyError 32", event="oops")
+    ]
+    assert "KeyError" in caplog.text
+    assert events({"data": "x"}, KeyError(), error_event=lambda *_: None) == [Event("x")]
+
+
+@pytest.mark.parametrize("told", [lambda *_: 1 / 0, lambda *_: {"foo": 1}, lambda *_: 7], ids=str)
+def test_an_error_event_that_fails_is_logged_and_the_generic_one_sent(told, caplog):
+    _, error = events({"data": "x"}, KeyError("first"), error_event=told)
+    assert_is_generic(error)
+    assert "error_event failed" in caplog.text
+    assert "KeyError: 'first'" in caplog.text
+
+
+def test_inside_a_half_sent_event_the_error_is_raised():
+    stream = event_stream(Source(b"data: x", KeyError("cut")))
+    assert next(stream) == b"data: x"
+    with pytest.raises(KeyError, match="cut"):
+        next(stream)
+    assert list(stream) == []
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_is_no_error_is_no_error_event(kind):
+    stream = event_stream(Source({"data": "x"}, kind()))
+    next(stream)
+    with pytest.raises(kind):
+        next(stream)
+
+
+def test_close_reaches_the_source_once():
+    source = Source({"data": "x"})
+    stream = event_stream(source)
+    next(stream)
+    stream.close()
+    stream.close()
+    assert source.closed == 1
+
+
+def test_close_reaches_an_iterable_and_its_iterator():
+    closed = []
+
+    class Iterable:
+        def __iter__(self):
+            try:
+                yield {"data": "x"}
+            finally:
+                closed.append("iterator")
+
+        def close(self):
+            closed.append("iterable")
+
+    stream = event_stream(Iterable())
+    next(stream)
+    stream.close()
+    assert closed == ["iterator", "iterable"]
+
+
+def test_a_source_without_close_is_fine():
+    event_stream([{"data": "x"}]).close()
+
+
+BAD = {
+    "an unknown option": ({"foo": 1}, "option is 'foo': expected one of items, dumps, retry"),
+    "items": ({"items": "dict"}, "items is 'dict': expected 'event' or 'data'"),
+    "dumps": ({"dumps": "json"}, "dumps is 'json': expected a callable or None"),
+    "retry": ({"retry": -1}, "retry is -1: expected an int >= 0, in milliseconds"),
+    "retry as text": ({"retry": "1"}, "retry is '1'"),
+    "end_event": ({"end_event": 7}, "end_event is 7: expected a str, a mapping or None"),
+    "an end_event with a line end": ({"end_event": "a\n"}, "event is 'a\\n'"),
+    "an end_event with an unknown key": ({"end_event": {"foo": 1}}, "key is 'foo'"),
+    "error_event": ({"error_event": {}}, "error_event is {}: expected a callable or None"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
+def test_an_option_without_meaning_is_refused_at_once(options, message):
+    with pytest.raises(OptionError) as caught:
+        event_stream([], **options)
+    assert str(caught.value).startswith(message)
+
+
+class Endless:
+    def __aiter__(self):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "source", ["text", b"bytes", {"data": "x"}, Event("x"), 7, None, Endless()], ids=repr
+)
+def test_a_source_that_is_no_iterable_of_items_is_refused(source):
+    with pytest.raises(OptionError, match="source is"):
+        event_stream(source)
+
+
+def test_options_default_to_those_of_the_request():
+    framing = Framing(end_event="close", items="data")
+    with showing(CurrentStream(framing=framing)):
+        inherited = event_stream(["x"])
+        replaced = event_stream(["x"], end_event=None)
+    assert list(inherited) == [b"data: x\n\n", END]
+    assert list(replaced) == [b"data: x\n\n"]
