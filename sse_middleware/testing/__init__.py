@@ -1,0 +1,27 @@
+"""The testing half: recorded streams, and an upstream that replays them to any client.
+
+Importing this costs nothing: each name loads its module when it is first used (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, List
+
+if TYPE_CHECKING:
+    from sse_middleware.testing.recording import Recording
+    from sse_middleware.testing.upstream import FakeUpstream
+
+__all__ = ["FakeUpstream", "Recording"]
+
+_HOMES = {"FakeUpstream": "upstream", "Recording": "recording"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

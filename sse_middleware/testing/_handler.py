@@ -1,0 +1,190 @@
+"""One connection to the fake upstream's server: its requests are read, and answered in turn.
+
+While a reply waits (for a recorded delay, or stalled), its thread watches the connection, so that
+it knows at once when the client leaves or the server closes. A client that shuts down its sending
+side counts as gone, as most servers have it.
+"""
+
+import http.server
+import selectors
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Callable, Optional
+from urllib.parse import unquote, urlsplit
+
+from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
+
+if TYPE_CHECKING:
+    from sse_middleware.testing.server import Server
+
+__all__ = ["Handler"]
+
+_LONGEST_WAIT_S = 3600.0  # a selector takes no more than some weeks
+_LINE_LIMIT_BYTES = 65537
+
+
+class StoppedError(Exception):
+    """The server is closing."""
+
+
+class _BadRequestError(Exception):
+    """The request's body is not framed as HTTP asks."""
+
+
+class Watch:
+    """Waits for one reply, and sees the client leave or the server stop meanwhile."""
+
+    def __init__(self, client: socket.socket, stop: socket.socket) -> None:
+        self._client = client
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(client, selectors.EVENT_READ)
+        self._selector.register(stop, selectors.EVENT_READ)
+
+    def wait(self, seconds: Optional[float]) -> None:
+        """Return after ``seconds``; never, for None.
+
+        Raises:
+            ConnectionError: the client left.
+            StoppedError: the server is closing.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left_s = _LONGEST_WAIT_S if until is None else max(0.0, until - time.monotonic())
+            ready = [key.fileobj for key, _ in self._selector.select(min(left_s, _LONGEST_WAIT_S))]
+            if self._client in ready:
+                self._read_client()
+            elif ready:
+                raise StoppedError
+            elif until is not None and time.monotonic() >= until:
+                return
+
+    def _read_client(self) -> None:
+        if not self._client.recv(1, socket.MSG_PEEK):
+            raise ConnectionAbortedError("the client left")
+        # It sent its next request ahead: that is read when its turn comes.
+        self._selector.unregister(self._client)
+
+    def close(self) -> None:
+        """Forget the two sockets; they stay open."""
+        self._selector.close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection: reads its requests one after the other, and sends each its reply."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Server"
+
+    def handle(self) -> None:
+        """Answer requests until one side closes."""
+        with suppress(ConnectionError):  # a client may leave at any time
+            super().handle()
+
+    def handle_one_request(self) -> None:
+        """Wait for a request, and answer it."""
+        if self.server.rest(self.connection):
+            super().handle_one_request()
+        else:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write nothing: the journal has it."""
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """``do_POST`` and the like, for whatever method comes: the upstream decides on it."""
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
+    def _answer(self) -> None:
+        try:
+            body = self._read_body()
+        except _BadRequestError as error:
+            self.send_error(400, str(error))
+            return
+        self.server.begin(self.connection)
+        target = urlsplit(self.path)
+        headers = RequestHeaders(self.headers.items())
+        request = ReceivedRequest(self.command, unquote(target.path), target.query, headers, body)
+        self._send(self.server.answer(request))
+
+    def _read_body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._read_chunks()
+        length = self.headers.get("Content-Length", "0").strip()
+        if not length.isdecimal():
+            raise _BadRequestError(f"Content-Length is {length!r}: expected a byte count")
+        return self._read_exactly(int(length))
+
+    def _read_chunks(self) -> bytes:
+        """RFC 9112 7.1; extensions and trailers are dropped."""
+        chunks = []
+        while True:
+            line = self.rfile.readline(_LINE_LIMIT_BYTES)
+            try:
+                size_bytes = int(line.split(b";")[0], 16)
+            except ValueError:
+                text = f"chunk size is {line[:40]!r}: expected hex digits"
+                raise _BadRequestError(text) from None
+            if size_bytes <= 0:
+                break
+            chunks.append(self._read_exactly(size_bytes))
+            self.rfile.readline(_LINE_LIMIT_BYTES)
+        while self.rfile.readline(_LINE_LIMIT_BYTES).strip():
+            pass
+        return b"".join(chunks)
+
+    def _read_exactly(self, size_bytes: int) -> bytes:
+        data = self.rfile.read(size_bytes)
+        if len(data) < size_bytes:
+            raise ConnectionAbortedError("the client left in the middle of its request")
+        return data
+
+    def _send(self, reply: Reply) -> None:
+        watch = Watch(self.connection, self.server.stop)
+        try:
+            self._send_head(reply)
+            if self.command != "HEAD":
+                self._send_body(reply, watch)
+                self._send_end(reply.recording.end, watch)
+        except ConnectionError:
+            self.close_connection = True
+            reply.request.client_left = not self.server.was_cut(self.connection)
+        except StoppedError:
+            self.close_connection = True
+        finally:
+            watch.close()
+
+    def _send_head(self, reply: Reply) -> None:
+        self.send_response_only(reply.recording.status)
+        for name, value in reply.headers():
+            self.send_header(name, value)
+        if self._is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _send_body(self, reply: Reply, watch: Watch) -> None:
+        for seconds, data in reply.steps():
+            if reply.clock is not None and seconds:
+                reply.clock.sleep(seconds)
+            watch.wait(0.0 if reply.clock is not None else seconds)
+            if data:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+
+    def _send_end(self, end: str, watch: Watch) -> None:
+        if end == "stall":
+            watch.wait(None)
+        if end == "reset":
+            self.server.reset_at_close(self.connection)
+        if end == "complete" and self._is_chunked:
+            with suppress(ConnectionError):  # it had all it asked for: it may go without this
+                self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.close_connection = True
+
+    @property
+    def _is_chunked(self) -> bool:
+        """HTTP/1.0 knows no chunks: there the end of the connection ends the body."""
+        return self.request_version == "HTTP/1.1"

@@ -1,0 +1,122 @@
+"""One request and the reply to it: what each front of the fake upstream takes in and sends.
+
+A front is what a client talks to (the HTTP/1.1 server, the WSGI callable). It makes a
+``ReceivedRequest``, asks the upstream for the ``Reply``, sends that, and notes whether the client
+stayed to its end.
+"""
+
+import json
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+from sse_middleware.clock import Clock
+from sse_middleware.testing.recording import Recording
+
+__all__ = ["ReceivedRequest", "Reply", "RequestHeaders"]
+
+# RFC 9110 7.6.1. They belong to the connection that was recorded, and so does its Content-Length:
+# the connection that replays has its own.
+_OF_THE_CONNECTION = {
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+
+
+class RequestHeaders(Mapping[str, str]):
+    """The headers of a request, found in any case; a repeated one is joined with ``", "``.
+
+    >>> RequestHeaders([("Accept", "text/html"), ("accept", "*/*")])["ACCEPT"]
+    'text/html, */*'
+    """
+
+    def __init__(self, pairs: Iterable[Tuple[str, str]]) -> None:
+        self._values: Dict[str, str] = {}
+        for name, value in pairs:
+            earlier = self._values.get(name.lower())
+            self._values[name.lower()] = value if earlier is None else f"{earlier}, {value}"
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"RequestHeaders({list(self._values.items())!r})"
+
+
+class ReceivedRequest:
+    """A request as it came: an entry of the journal.
+
+    Args:
+        path: decoded, without the query.
+        query: what followed the ``?``, as it came.
+        body: the whole of it, whatever transfer coding it came in.
+    """
+
+    def __init__(
+        self, method: str, path: str, query: str, headers: RequestHeaders, body: bytes
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        #: True once the client was seen to be gone before the last byte of its answer was sent.
+        self.client_left = False
+
+    @property
+    def json(self) -> Any:
+        """The body, as JSON.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return json.loads(self.body)
+
+    def __str__(self) -> str:
+        """The request as messages name it: ``POST /v1/completions (model 'm', stream True)``."""
+        fields = ", ".join(f"{key} {value!r}" for key, value in self._told())
+        return f"{self.method} {self.path}" + (f" ({fields})" if fields else "")
+
+    def __repr__(self) -> str:
+        return f"<ReceivedRequest {self}>"
+
+    def _told(self) -> List[Tuple[str, object]]:
+        try:
+            value = self.json
+        except ValueError:
+            return []
+        keys = ("model", "stream") if isinstance(value, dict) else ()
+        return [(key, value[key]) for key in keys if key in value]
+
+
+class Reply(NamedTuple):
+    """What a front sends: a recording, at a pace."""
+
+    request: ReceivedRequest
+    recording: Recording
+    #: How many times faster than recorded; None skips the delays.
+    speed: Optional[float]
+    #: What the delays are waited on; None is the real time, waited in whatever way suits.
+    clock: Optional[Clock]
+
+    def headers(self) -> List[Tuple[str, str]]:
+        """The recorded headers without those of the recorded connection."""
+        pairs = self.recording.headers.items()
+        return [(name, text) for name, text in pairs if name.lower() not in _OF_THE_CONNECTION]
+
+    def steps(self) -> Iterator[Tuple[float, bytes]]:
+        """Seconds to wait on the clock, then bytes to send at once (none, for a delay alone)."""
+        for delay_s, data in self.recording.pieces():
+            yield (delay_s / self.speed if self.speed else 0.0), data

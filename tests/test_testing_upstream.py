@@ -1,0 +1,403 @@
+"""sse_middleware.testing.upstream: scripts, journal, verdicts, and the WSGI callable."""
+
+import errno
+import io
+import json
+import math
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from sse_middleware.errors import OptionError, RecordingError
+from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
+
+DEADLINE_S = 5
+SHIPPED = sorted((Path(__file__).parents[1] / "fixtures" / "recordings").glob("*.sse"))
+BODY = b"data: 1\n\ndata: 2\n\n"
+CHAT = {"model": "gpt-4o-mini", "stream": True}
+
+
+class RecordedClock:
+    """A clock on which all time passes at once; it remembers who slept how long."""
+
+    def __init__(self):
+        self.slept = []
+
+    def monotonic(self):
+        return sum(self.slept)
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+
+
+class WSGIAnswer:
+    """One response of a WSGI app, checked by wsgiref.validate; it is read by iteration."""
+
+    def __init__(self, app, payload=CHAT, *, method="POST", path="/v1/chat/completions", **extra):
+        body = json.dumps(payload).encode()
+        environ = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "CONTENT_LENGTH": str(len(body)),
+            "CONTENT_TYPE": "application/json",
+            "wsgi.input": io.BytesIO(body),
+            **extra,
+        }
+        setup_testing_defaults(environ)
+        environ["QUERY_STRING"] = extra.get("QUERY_STRING", "")
+        self.body = validator(app)(environ, self._start_response)
+        self.chunks = iter(self.body)
+
+    def _start_response(self, status, headers, exc_info=None):
+        self.status = status
+        self.headers = dict(headers)
+        return lambda data: None
+
+    def __iter__(self):
+        return self.chunks
+
+    def close(self):
+        self.body.close()
+
+
+def ask(app, payload=CHAT, **options):
+    """The whole body of one answer."""
+    with closing(WSGIAnswer(app, payload, **options)) as answer:
+        return b"".join(answer)
+
+
+def not_found(app, **options):
+    """The error object of an answer that must be a 404."""
+    with closing(WSGIAnswer(app, **options)) as answer:
+        body = b"".join(answer)
+    assert answer.status == "404 Not Found"
+    assert answer.headers == {"content-type": "application/json"}
+    return json.loads(body)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_wsgi_yields_exactly_the_recorded_chunks(path):
+    recording = Recording.load(path)
+    upstream = FakeUpstream()
+    upstream.play(path.stem)
+    got = []
+    with closing(WSGIAnswer(upstream)) as answer:
+        try:
+            got.extend(answer)
+        except ConnectionAbortedError:
+            assert recording.end == "eof"
+        else:
+            assert recording.end == "complete"
+    assert got == [data for _, data in recording.pieces()]
+    assert b"".join(got) == path.read_bytes()
+    assert not upstream.requests[0].client_left
+
+
+def test_wsgi_sends_the_recorded_status_and_headers_but_not_those_of_the_connection():
+    headers = {"content-type": "text/plain", "X-A": "1", "Connection": "close", "te": "x"}
+    upstream = FakeUpstream()
+    upstream.play(Recording(b"", status=299, headers=headers))
+    upstream.play(Recording(b"", status=429))
+    with closing(WSGIAnswer(upstream)) as answer:
+        assert list(answer) == []
+    assert (answer.status, answer.headers) == (
+        "299 Unknown",
+        {"content-type": "text/plain", "X-A": "1"},
+    )
+    with closing(WSGIAnswer(upstream)) as answer:
+        assert list(answer) == []
+    assert answer.status == "429 Too Many Requests"
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "number"),
+    [
+        ("eof", ConnectionAbortedError, errno.ECONNABORTED),
+        ("reset", ConnectionResetError, errno.ECONNRESET),
+    ],
+)
+def test_wsgi_raises_where_the_connection_was_cut(end, error, number):
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, end=end))
+    with closing(WSGIAnswer(upstream)) as answer:
+        assert [next(answer.chunks), next(answer.chunks)] == [b"data: 1\n\n", b"data: 2\n\n"]
+        with pytest.raises(error) as caught:
+            next(answer.chunks)
+    assert caught.value.errno == number
+    assert not upstream.requests[0].client_left
+
+
+def test_wsgi_stalls_until_the_upstream_is_closed():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, end="stall"))
+    caught = []
+
+    def read():
+        with closing(WSGIAnswer(upstream)) as answer:
+            caught.extend([next(answer.chunks), next(answer.chunks)])
+            stalling.set()
+            with pytest.raises(ConnectionAbortedError):
+                next(answer.chunks)
+            caught.append("ended")
+
+    stalling = threading.Event()
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    assert stalling.wait(DEADLINE_S)
+    thread.join(0.1)
+    assert caught == [b"data: 1\n\n", b"data: 2\n\n"]
+    upstream.close()
+    thread.join(DEADLINE_S)
+    assert caught[2:] == ["ended"]
+    assert not upstream.requests[0].client_left
+
+
+def test_wsgi_skips_a_chunk_without_bytes_and_keeps_its_delay():
+    clock = RecordedClock()
+    upstream = FakeUpstream(clock)
+    upstream.play(Recording(BODY, chunks=[(1, 0), (2, 18), (3, 0)]))
+    with closing(WSGIAnswer(upstream)) as answer:
+        assert list(answer) == [BODY]
+    assert clock.slept == [1, 2, 3]
+
+
+def test_a_wsgi_body_that_is_closed_early_tells_that_the_client_left():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY), times=2)
+    answer = WSGIAnswer(upstream)
+    assert next(answer.chunks) == b"data: 1\n\n"
+    assert not upstream.requests[0].client_left
+    answer.close()
+    assert upstream.requests[0].client_left
+    ask(upstream)
+    assert not upstream.requests[1].client_left
+
+
+def test_wsgi_answers_head_without_a_body():
+    upstream = FakeUpstream()
+    with closing(WSGIAnswer(upstream, method="HEAD")) as answer:
+        assert list(answer) == []
+    assert answer.status == "404 Not Found"
+
+
+@pytest.mark.parametrize(
+    ("extra", "body"),
+    [
+        ({"CONTENT_LENGTH": ""}, b""),
+        ({"CONTENT_LENGTH": "2"}, b"da"),
+        ({"CONTENT_LENGTH": "", "wsgi.input_terminated": True}, b"data"),
+    ],
+    ids=["no length", "length", "input_terminated"],
+)
+def test_wsgi_reads_the_request_body(extra, body):
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY))
+    ask(upstream, **{"wsgi.input": io.BytesIO(b"data"), **extra})
+    assert upstream.requests[0].body == body
+
+
+def test_wsgi_keeps_the_same_journal_as_the_server():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY))
+    ask(
+        upstream,
+        SCRIPT_NAME="/openai",
+        path="/caf\u00c3\u00a9",
+        QUERY_STRING="api-version=1%202",
+        HTTP_AUTHORIZATION="Bearer k",
+    )
+    (request,) = upstream.requests
+    assert (request.method, request.path, request.query) == (
+        "POST",
+        "/openai/caf\u00e9",
+        "api-version=1%202",
+    )
+    assert request.headers["Authorization"] == "Bearer k"
+    assert request.headers["content-type"] == "application/json"
+    assert request.json == CHAT
+
+
+def test_scripts_are_played_in_order_each_as_often_as_it_says():
+    upstream = FakeUpstream()
+    upstream.play(Recording(b"a"))
+    upstream.play(Recording(b"b"), times=2)
+    upstream.play(Recording(b"c"), times=None)
+    assert [ask(upstream) for _ in range(6)] == [b"a", b"b", b"b", b"c", b"c", b"c"]
+    upstream.verify()
+
+
+TIMED = Recording(BODY, chunks=[(0.5, 9), (2, 9)])
+
+
+@pytest.mark.parametrize(
+    ("speed", "slept"), [(None, [0.5, 2]), (1, [0.5, 2]), (2, [0.25, 1]), (0.5, [1, 4])]
+)
+def test_delays_are_slept_on_the_clock_that_was_given(speed, slept):
+    clock = RecordedClock()
+    upstream = FakeUpstream(clock)
+    upstream.play(TIMED, speed=speed)
+    assert ask(upstream) == BODY
+    assert clock.slept == slept
+
+
+def test_without_a_clock_delays_are_skipped():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, chunks=[(DEADLINE_S, 9), (DEADLINE_S, 9)]))
+    began = time.monotonic()
+    assert ask(upstream) == BODY
+    assert time.monotonic() - began < DEADLINE_S
+
+
+def test_without_a_clock_a_speed_is_in_real_time():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, chunks=[(0.1, 9), (0.1, 9)]), speed=2.0)
+    began = time.monotonic()
+    assert ask(upstream) == BODY
+    assert 0.1 <= time.monotonic() - began < DEADLINE_S
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recording": b"x"}, "recording is b'x': expected a Recording, or a name that ships"),
+        ({"times": 0}, "times is 0: expected an int >= 1, or None for any number"),
+        ({"times": True}, "times is True: expected an int >= 1, or None for any number"),
+        ({"times": 1.0}, "times is 1.0: expected an int >= 1, or None for any number"),
+        ({"times": "2"}, "times is '2': expected an int >= 1, or None for any number"),
+        ({"speed": 0}, "speed is 0: expected a number > 0, or None"),
+        ({"speed": -1.0}, "speed is -1.0: expected a number > 0, or None"),
+        ({"speed": math.nan}, "speed is nan: expected a number > 0, or None"),
+        ({"speed": math.inf}, "speed is inf: expected a number > 0, or None"),
+        ({"speed": True}, "speed is True: expected a number > 0, or None"),
+        ({"speed": "1"}, "speed is '1': expected a number > 0, or None"),
+    ],
+)
+def test_a_bad_argument_of_play_is_refused_and_scripts_nothing(arguments, message):
+    upstream = FakeUpstream()
+    with pytest.raises(OptionError) as caught:
+        upstream.play(**{"recording": Recording(BODY), **arguments})
+    assert str(caught.value) == message
+    upstream.verify()
+
+
+def test_an_unknown_name_is_refused_by_play():
+    with pytest.raises(RecordingError, match="recording 'chat-tekst' is unknown"):
+        FakeUpstream().play("chat-tekst")
+
+
+def test_a_request_with_nothing_scripted_says_so_and_how_to_script_it():
+    assert not_found(FakeUpstream(), payload=CHAT) == {
+        "error": {
+            "message": (
+                "POST /v1/chat/completions (model 'gpt-4o-mini', stream True) came, but no "
+                "recording is left to play. Scripted: nothing. To allow it: "
+                "upstream.play('chat-text'), once for each request, or with times=None."
+            ),
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "no_recording",
+        }
+    }
+
+
+def test_a_request_too_many_says_what_was_scripted():
+    upstream = FakeUpstream()
+    upstream.play("chat-text")
+    upstream.play(Recording(BODY), times=2)
+    for _ in range(3):
+        ask(upstream)
+    assert not_found(upstream, payload=[])["error"]["message"] == (
+        "POST /v1/chat/completions came, but no recording is left to play. Scripted: 'chat-text' "
+        "(played 1 of 1), 18 bytes (played 2 of 2). To allow it: upstream.play('chat-text'), once "
+        "for each request, or with times=None."
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_only_a_post_plays_a_recording(method):
+    upstream = FakeUpstream()
+    upstream.play("chat-text", times=None)
+    assert not_found(upstream, payload={}, method=method)["error"]["message"] == (
+        f"{method} /v1/chat/completions came, but only a POST plays a recording. Scripted: "
+        "'chat-text' (played 0 of 1 or more)."
+    )
+
+
+def test_verify_accepts_what_was_scripted_and_nothing_else():
+    upstream = FakeUpstream()
+    upstream.verify()
+    upstream.play(Recording(BODY))
+    ask(upstream)
+    upstream.verify()
+
+
+def test_verify_tells_requests_that_found_nothing_and_recordings_that_waited():
+    upstream = FakeUpstream()
+    upstream.play("chat-text")
+    ask(upstream)
+    ask(upstream)
+    ask(upstream, payload={"model": "o1"})
+    ask(upstream, method="GET", payload=None)
+    upstream.play("chat-usage", times=3)
+    ask(upstream)
+    upstream.play("chat-cut", times=None)
+    with pytest.raises(AssertionError) as caught:
+        upstream.verify()
+    assert str(caught.value) == (
+        "what came is not what was scripted\n"
+        "requests without a recording: 3\n"
+        "  POST /v1/chat/completions (model 'gpt-4o-mini', stream True)\n"
+        "  POST /v1/chat/completions (model 'o1')\n"
+        "  GET /v1/chat/completions\n"
+        "  To allow them: upstream.play(recording, times=N); times=None for any number.\n"
+        "recordings not played as often as scripted: 2\n"
+        "  'chat-usage' (played 1 of 3)\n"
+        "  'chat-cut' (played 0 of 1 or more)\n"
+        "  To allow them: send that many requests, or script fewer."
+    )
+
+
+def test_verify_tells_one_of_them_alone():
+    upstream = FakeUpstream()
+    upstream.play("chat-text")
+    with pytest.raises(AssertionError) as caught:
+        upstream.verify()
+    assert str(caught.value) == (
+        "what came is not what was scripted\n"
+        "recordings not played as often as scripted: 1\n"
+        "  'chat-text' (played 0 of 1)\n"
+        "  To allow them: send that many requests, or script fewer."
+    )
+
+
+def test_the_journal_is_a_copy_of_live_entries():
+    upstream = FakeUpstream()
+    upstream.requests.append("mine")
+    ask(upstream)
+    assert len(upstream.requests) == 1
+    assert repr(upstream.requests[0]) == (
+        "<ReceivedRequest POST /v1/chat/completions (model 'gpt-4o-mini', stream True)>"
+    )
+
+
+def test_a_body_that_is_no_json_is_a_value_error():
+    request = ReceivedRequest("POST", "/", "", RequestHeaders([]), b"\xff")
+    with pytest.raises(ValueError, match="utf-8"):
+        request.json  # noqa: B018
+    assert str(request) == "POST /"
+
+
+def test_request_headers_are_a_mapping_in_any_case():
+    headers = RequestHeaders([("Accept", "a"), ("X-Id", "1"), ("ACCEPT", "b")])
+    assert dict(headers) == {"accept": "a, b", "x-id": "1"}
+    assert len(headers) == 2
+    assert "ACCEPT" in headers
+    assert headers.get("x-none") is None
+    assert repr(headers) == "RequestHeaders([('accept', 'a, b'), ('x-id', '1')])"
