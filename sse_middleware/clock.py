@@ -1,9 +1,19 @@
 """The time and the waiting, replaceable: a test that hands over its own clock never sleeps."""
 
 import time
-from typing import Protocol
+from typing import Optional, Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "Signal", "SystemClock"]
+
+
+class Signal(Protocol):
+    """A flag that somebody waits for. Seconds throughout, as ``float``."""
+
+    def wait(self, timeout_s: Optional[float]) -> bool:
+        """Whether it was set within ``timeout_s`` seconds of real time; None waits for ever."""
+
+    def set(self) -> None:
+        """Let whoever waits go on, or the next who comes."""
 
 
 class Clock(Protocol):
@@ -14,6 +24,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Return once ``seconds`` have passed on this clock."""
+
+    def wait(self, signal: Signal, timeout_s: Optional[float]) -> bool:
+        """Whether ``signal`` was set before ``timeout_s`` seconds had passed on this clock."""
 
 
 class SystemClock:
@@ -26,3 +39,7 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Block this thread (or greenlet) for ``seconds``."""
         time.sleep(seconds)
+
+    def wait(self, signal: Signal, timeout_s: Optional[float]) -> bool:
+        """Block this thread (or greenlet) until ``signal`` is set, for ``timeout_s`` at most."""
+        return signal.wait(timeout_s)

@@ -33,6 +33,11 @@ class CurrentStream:
         self.has_event_stream = False
         self.first_frame: Optional[bytes] = None
         self.ended = False
+        self.failed = False
+        self.has_sent_id = False
+        #: Whether the client has been sent something, also by others than the app; after False
+        #: nothing will be, and a failure is still the server's own 500.
+        self.is_open: Callable[[], bool] = lambda: False
         self._callbacks: List[Callable[[], object]] = []
 
     def on_disconnect(self, callback: Callable[[], object]) -> None:
@@ -40,16 +45,25 @@ class CurrentStream:
 
         What it raises is logged, and the other callbacks run all the same.
         """
-        if self.disconnected:
-            _call(callback)
-        else:
-            self._callbacks.append(callback)
+        self._callbacks.append(callback)
+        if self.disconnected:  # perhaps in this very moment, in the server's thread
+            self._tell()
 
     def disconnect(self) -> None:
         """For the middleware: the client has left. Runs the callbacks, each of them once."""
         self.disconnected = True
+        self._tell()
+
+    def _tell(self) -> None:
         while self._callbacks:
-            _call(self._callbacks.pop(0))
+            try:
+                callback = self._callbacks.pop(0)
+            except IndexError:  # the other thread took it
+                return
+            try:
+                callback()
+            except Exception:
+                _log.exception("an on_disconnect callback failed: %r", callback)
 
 
 class _Inert(CurrentStream):
@@ -57,14 +71,9 @@ class _Inert(CurrentStream):
         """Nothing: there is no client to leave."""
 
 
-def _call(callback: Callable[[], object]) -> None:
-    try:
-        callback()
-    except Exception:
-        _log.exception("an on_disconnect callback failed: %r", callback)
-
-
-_current: ContextVar[CurrentStream] = ContextVar("sse_middleware.current_stream")
+_current: ContextVar[Optional[CurrentStream]] = ContextVar(
+    "sse_middleware.current_stream", default=None
+)
 
 
 def current_stream() -> CurrentStream:
@@ -73,7 +82,7 @@ def current_stream() -> CurrentStream:
     >>> current_stream().disconnected
     False
     """
-    return _current.get(None) or _Inert()
+    return _current.get() or _Inert()
 
 
 @contextmanager

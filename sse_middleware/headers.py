@@ -12,6 +12,7 @@ __all__ = [
     "Headers",
     "accepts_event_stream",
     "find_header",
+    "hop_by_hop",
     "is_encoded",
     "is_event_stream",
     "stream_headers",
@@ -57,14 +58,12 @@ def is_encoded(headers: Headers) -> bool:
 
 def accepts_event_stream(accept: str) -> bool:
     """Whether an ``Accept`` value names ``text/event-stream``; ``*/*`` does not."""
-    return any(
-        part.partition(";")[0].strip().lower() == EVENT_STREAM for part in accept.split(",")
-    )
+    return any(part.partition(";")[0].strip().lower() == EVENT_STREAM for part in accept.split(","))
 
 
 def stream_headers(headers: Headers) -> Headers:
     """``headers`` of the app as a stream sends them: its own kept, the harmful ones replaced."""
-    unwanted = _HOP_BY_HOP | _nominated(headers) | _SET_OR_WRONG
+    unwanted = {name.lower() for name in hop_by_hop(headers)} | _SET_OR_WRONG
     kept = [(name, value) for name, value in headers if name.lower() not in unwanted]
     return [
         ("Content-Type", EVENT_STREAM + "; charset=utf-8"),
@@ -72,6 +71,12 @@ def stream_headers(headers: Headers) -> Headers:
         ("X-Accel-Buffering", "no"),
         *kept,
     ]
+
+
+def hop_by_hop(headers: Headers) -> List[str]:
+    """The names among ``headers`` that a server alone may set, or that Connection nominates."""
+    unwanted = _HOP_BY_HOP | _nominated(headers)
+    return [name for name, _ in headers if name.lower() in unwanted]
 
 
 def without_content(headers: Headers) -> Headers:

@@ -3,39 +3,39 @@
     app.wsgi_app = SSEMiddleware(app.wsgi_app)     # Flask
     app = SSEMiddleware(app)                       # Bottle, Pyramid, Falcon, any WSGI app
 
-A response is a stream when the first item of its body came from `event_stream`, when its
-Content-Type is ``text/event-stream``, or when its body is an iterator without Content-Length
-whose first item is a mapping or an `Event`. Every other response leaves exactly as it came.
-
-The app's answer is held back until its first item is known, and then told to the server before
-``__call__`` returns: Granian reads the status there, and an app that fails until then still has
-its own honest 500.
+A request runs in one of two ways. Those that ask for an event stream, or whose path is named with
+``worker=``, run in a worker, and the thread of the server sends heartbeats and sees a client
+leave. All others run inline, as if nothing were there until their first item turns out to be an
+event. Either way the server is told before ``__call__`` returns: Granian reads the status there,
+and an app that fails until then still has its own honest 500.
 """
 
-import logging
-from fnmatch import fnmatchcase
-from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Union
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Iterable, Mapping, Optional, Union
 
+from sse_middleware.advice import Advice
+from sse_middleware.clock import Clock, SystemClock
 from sse_middleware.current import CurrentStream, showing
-from sse_middleware.errors import OptionError, ResponseError, shown
-from sse_middleware.event import Dumps, Event
-from sse_middleware.headers import (
-    accepts_event_stream,
-    is_encoded,
-    is_event_stream,
-    stream_headers,
-    without_content,
-)
+from sse_middleware.disconnect import find_probe
+from sse_middleware.errors import OptionError, shown
+from sse_middleware.event import Dumps
+from sse_middleware.handover import Handover
+from sse_middleware.headers import stream_headers
+from sse_middleware.inline import Inline
 from sse_middleware.integrations.bottle import adapt
+from sse_middleware.picking import Worker, is_event_source, last_event_id, picker
+from sse_middleware.recognise import Recogniser
+from sse_middleware.registry import Registry
+from sse_middleware.remote import RemoteAnswer, run_request
 from sse_middleware.response import Answer, Body, Environ, StartResponse, WSGIApp
+from sse_middleware.serving import Pace, Serving
 from sse_middleware.stream import END_ID, ErrorEvent, EventStream, Framing
+from sse_middleware.worker import workers
 
 __all__ = ["SSEMiddleware"]
 
-#: Which requests are known to be for a stream: path patterns, or a predicate on the environ.
-Worker = Union[str, Sequence[str], Callable[[Environ], bool]]
-
-_log = logging.getLogger("sse_middleware")
+_RETRY_AFTER_S = 5
 
 
 class SSEMiddleware:
@@ -46,7 +46,8 @@ class SSEMiddleware:
             yielded object is the data of one event.
         dumps: serialises data that is not ``str``; default: orjson where it is installed, else
             `json`, both compact and UTF-8.
-        worker: which requests are known to be for a stream. By default those whose Accept names
+        heartbeat: seconds of silence before a comment is sent; None: never. Needs a worker.
+        worker: which requests run in a worker. By default those whose Accept names
             ``text/event-stream``, as EventSource sends it. Path patterns such as ``"/chat/*"``
             add to that rule; a predicate on ``environ`` replaces it. From these requests
             Accept-Encoding is removed, so that no compressor inside holds the stream back.
@@ -57,6 +58,14 @@ class SSEMiddleware:
         error_event: ``callable(exc, error_id)`` to the mapping that is sent when the app fails
             after its first event, or to None. By default a generic one: the exception is logged
             with the id, and none of it is sent.
+        max_age: seconds after which a stream ends cleanly, a tenth less at the most, so that its
+            client reconnects; for subscriptions.
+        max_streams: how many requests may hold a worker thread; one counts until its thread is
+            free, also after its client left. Greenlets are not counted.
+        observer: an object of which those of ``opened(stream)``, ``closed(stream, reason)`` and
+            ``heartbeat(stream)`` are called that it has. Reasons: end, error, disconnect,
+            max_age, drain.
+        clock: the time; ``environ["sse_middleware.clock"]`` overrides it.
 
     Raises:
         OptionError: ``app`` is not callable, or an option has no meaning.
@@ -74,10 +83,15 @@ class SSEMiddleware:
         *,
         items: str = "event",
         dumps: Optional[Dumps] = None,
+        heartbeat: Optional[float] = 15.0,
         worker: Optional[Worker] = None,
         retry: Optional[int] = None,
         end_event: Union[str, Mapping[str, Any], None] = None,
         error_event: Optional[ErrorEvent] = None,
+        max_age: Optional[float] = None,
+        max_streams: int = 512,
+        observer: object = None,
+        clock: Optional[Clock] = None,
     ) -> None:
         if not callable(app):
             raise OptionError("app", shown(app), "a WSGI app, called with environ, start_response")
@@ -91,147 +105,107 @@ class SSEMiddleware:
                 "error_event": error_event,
             }
         )
-        self._is_picked = _picker(worker)
-        self._has_logged_encoding = False
+        self._advice = Advice()
+        self._recogniser = Recogniser(self._framing, self._advice)
+        self._is_picked = picker(worker)
+        self._heartbeat_s = _checked_seconds("heartbeat", heartbeat)
+        self._max_age_s = _checked_seconds("max_age", max_age)
+        if not isinstance(max_streams, int) or max_streams < 1:
+            raise OptionError("max_streams", shown(max_streams), "an int >= 1")
+        self._max_streams = max_streams
+        self._registry = Registry(observer)
+        self._clock = clock or SystemClock()
         adapt(app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The app's response: a stream with its frames, any other one as it came."""
-        last_event_id = _last_event_id(environ)
-        if last_event_id == END_ID and _is_event_source(environ):
+        came_back_with = last_event_id(environ)
+        if came_back_with == END_ID and is_event_source(environ):
             start_response("204 No Content", [("Cache-Control", "no-store")])
             return []
-        if self._is_picked(environ):
-            environ.pop("HTTP_ACCEPT_ENCODING", None)
-        stream = CurrentStream(last_event_id, self._framing)
-        with showing(stream):
-            answer = Answer(start_response)
-            body = Body(self.app(environ, answer.start_response), environ)
-            try:
-                return self._leave(environ, answer, body, stream)
-            except BaseException:
-                body.close()
-                raise
+        outer = environ.get("sse_middleware.stream")
+        if outer is not None:
+            return self._nested(environ, start_response, outer)
+        stream = environ["sse_middleware.stream"] = CurrentStream(came_back_with, self._framing)
+        if not self._is_picked(environ):
+            return self._inline(environ, start_response, stream)
+        if self._registry.is_draining:
+            return _too_many(environ, start_response)
+        return self._in_worker(environ, start_response, stream)
 
-    def _leave(
-        self, environ: Environ, answer: Answer, body: Body, stream: CurrentStream
+    def drain(self, timeout: float) -> bool:
+        """End every stream between two events, and begin no other; for shutdown hooks.
+
+        Waits ``timeout`` seconds at most. Whether all streams had ended by then.
+        """
+        return self._registry.drain(timeout)
+
+    def _inline(
+        self, environ: Environ, start_response: StartResponse, stream: CurrentStream
     ) -> Iterable[bytes]:
-        """Tell the server what the app answered, and return the body that goes with it."""
-        if not answer.status:
-            body.peek()  # an app that is a generator function starts here
-            if not answer.status:
-                raise ResponseError("the app returned a body but never called start_response")
-        if answer.has_written:
-            return body.untouched()
-        if answer.has_no_body or environ.get("REQUEST_METHOD") == "HEAD":
-            return self._without_body(answer, body)
-        if not self._is_stream(answer, body, stream):
-            answer.forward()
-            return body.untouched()
-        frames = EventStream(body, self._framing_of(body, stream))
-        first = next(frames, b"")  # a failure until here is still the server's 500
-        answer.forward(stream_headers(answer.headers))
-        return _Response(first, frames, stream)
+        """Run the request in the thread of the server."""
+        with showing(stream):
+            left = self._answered(environ, start_response, stream)
+        if not isinstance(left, EventStream):
+            return left
+        self._advice.on_server(environ)
+        self._advice.on_inline(environ)
+        return Inline(left, stream, self._pace(environ), self._registry)
 
-    def _without_body(self, answer: Answer, body: Body) -> Iterable[bytes]:
-        """HEAD, 204, 304: what might be a stream is closed unrun, for it may cost money."""
-        streams = is_event_stream(answer.headers)
-        if not streams and not body.is_lazy(answer.headers):
-            answer.forward()
-            return body.untouched()
-        if streams and answer.has_no_body:
-            answer.forward(without_content(answer.headers))
-        elif streams or body.has_started and isinstance(body.peek(), (Mapping, Event)):
-            answer.forward(stream_headers(answer.headers))
-        else:
-            answer.forward()
-        body.close()
-        return []
+    def _nested(
+        self, environ: Environ, start_response: StartResponse, outer: CurrentStream
+    ) -> Iterable[bytes]:
+        """Inside another middleware, which does the rest: frame with the options of this one."""
+        outer.framing = self._framing
+        return self._answered(environ, start_response, outer)
 
-    def _is_stream(self, answer: Answer, body: Body, stream: CurrentStream) -> bool:
-        declared = is_event_stream(answer.headers)
-        if is_encoded(answer.headers):
-            if declared and not self._has_logged_encoding:
-                self._has_logged_encoding = True
-                _log.warning(
-                    "an event stream came compressed from the app and is left as it is: name its "
-                    'path with worker="...", so that the app is not asked to compress it'
-                )
-            return False
-        if declared:
-            return True
-        if not body.is_lazy(answer.headers) and not (stream.has_event_stream and not body.is_whole):
-            return False
-        return isinstance(body.peek(), (Mapping, Event)) or _is_first_frame(body, stream)
+    def _answered(
+        self, environ: Environ, start_response: StartResponse, stream: CurrentStream
+    ) -> Iterable[Any]:
+        answer = Answer(start_response)
+        body = Body(self.app(environ, answer.start_response), environ)
+        try:
+            method = environ.get("REQUEST_METHOD", "")
+            return self._recogniser.leave(method, answer, body, stream)
+        except BaseException:
+            body.close()
+            raise
 
-    def _framing_of(self, body: Body, stream: CurrentStream) -> Framing:
-        """What is left to do: nothing but errors where an `event_stream` inside did the rest."""
-        if _is_first_frame(body, stream):
-            return self._framing._replace(items="event", retry=None)
-        return self._framing
+    def _in_worker(
+        self, environ: Environ, start_response: StartResponse, stream: CurrentStream
+    ) -> Iterable[bytes]:
+        """Run the request in a worker; this thread waits for what it makes."""
+        environ.pop("HTTP_ACCEPT_ENCODING", None)
+        self._advice.on_server(environ)
+        pool, pace = workers(), self._pace(environ)
+        on_demand = environ.get("sse_middleware.read_ahead") == 0
+        hand = Handover(pool.signal(), pool.signal(), on_demand=on_demand)
+        answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
+        stream.is_open = answer.is_open
+        serving = Serving(hand, answer, stream, pace, find_probe(environ), self._registry)
+        call = partial(run_request, self.app, environ, hand, answer, stream, self._recogniser)
+        serving.job = pool.submit(call, copy_context(), self._max_streams)
+        if serving.job is None:
+            return _too_many(environ, start_response)
+        return serving.begin(start_response)
+
+    def _pace(self, environ: Environ) -> Pace:
+        clock = environ.get("sse_middleware.clock") or self._clock
+        return Pace(clock, self._heartbeat_s, self._max_age_s)
 
 
-def _is_first_frame(body: Body, stream: CurrentStream) -> bool:
-    """Whether the body begins with what an `event_stream` of this request made."""
-    if not stream.has_event_stream:
-        return False
-    first = body.peek()
-    return isinstance(first, bytes) and first == stream.first_frame
+def _too_many(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """An EventSource would never come back after a 503; it is sent away for a while instead."""
+    if is_event_source(environ):
+        start_response("200 OK", stream_headers([]))
+        return [b"retry: %d\n\n" % (_RETRY_AFTER_S * 1000)]
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(_RETRY_AFTER_S))]
+    start_response("503 Service Unavailable", headers)
+    return [b"Too many streams are open. Try again in a moment.\n"]
 
 
-class _Response:
-    """What the server iterates: frames, while ``current_stream()`` is this request's."""
-
-    def __init__(self, first: bytes, frames: EventStream, stream: CurrentStream) -> None:
-        self._first = first
-        self._frames = frames
-        self._stream = stream
-
-    def __iter__(self) -> "_Response":
-        return self
-
-    def __next__(self) -> bytes:
-        frame, self._first = self._first, b""
-        if not frame:
-            with showing(self._stream):
-                frame = next(self._frames)
-        self._stream.frames_sent += 1
-        self._stream.bytes_sent += len(frame)
-        return frame
-
-    def close(self) -> None:
-        """The server is done: the app's iterable is closed, after whoever waits for it is told."""
-        with showing(self._stream):
-            if not self._frames.ended and not self._stream.ended:
-                self._stream.disconnect()
-            self._frames.close()
-
-
-def _is_event_source(environ: Environ) -> bool:
-    return environ.get("REQUEST_METHOD") == "GET" and accepts_event_stream(
-        environ.get("HTTP_ACCEPT", "")
-    )
-
-
-def _last_event_id(environ: Environ) -> str:
-    """The header's bytes are UTF-8, which WSGI hands over as latin-1."""
-    raw: str = environ.get("HTTP_LAST_EVENT_ID", "")
-    return raw.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _picker(worker: Optional[Worker]) -> Callable[[Environ], bool]:
-    if callable(worker):
-        return worker
-    patterns = [worker] if isinstance(worker, str) else list(worker or ())
-    for pattern in patterns:
-        if not isinstance(pattern, str):
-            raise OptionError("worker", shown(pattern), "path patterns, or a predicate on environ")
-
-    def is_picked(environ: Environ) -> bool:
-        if accepts_event_stream(environ.get("HTTP_ACCEPT", "")):
-            return True
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-        return any(fnmatchcase(path, pattern) for pattern in patterns)
-
-    return is_picked
+def _checked_seconds(name: str, value: Optional[float]) -> Optional[float]:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None or (is_number and 0 < value < float("inf")):
+        return value
+    raise OptionError(name, shown(value), "seconds, a number > 0, or None")

@@ -81,13 +81,12 @@ class EventParser:
         if end:
             self._open_line += chunk[:end]
             lines, self._open_line = self._open_line, bytearray(chunk[end:])
-            self._after_cr = lines.endswith(b"\r")
+            self._after_cr = chunk.endswith(b"\r")
             self._read(bytes(lines), events)
         else:
             self._open_line += chunk
-        is_over = self._size_bytes + len(self._open_line) > self._limit_bytes
-        if is_over and not self._at_start:
-            self._fail(events)
+        if self._open_line and not self._at_start:
+            self._bound(len(self._open_line), events)
         return events
 
     def close(self) -> List[Event]:
@@ -119,11 +118,9 @@ class EventParser:
             if not line:
                 self._dispatch(events)
                 continue
-            size_bytes = self._size_bytes + len(line)
-            if size_bytes > self._limit_bytes:
-                self._fail(events)
+            self._bound(len(line), events)
             if not line.startswith(b":"):
-                self._size_bytes = size_bytes + 1
+                self._size_bytes += len(line) + 1
                 self._take_field(line)
 
     def _take_field(self, line: bytes) -> None:
@@ -161,7 +158,10 @@ class EventParser:
         self._retry = None
         self._size_bytes = 0
 
-    def _fail(self, events: List[Event]) -> None:
+    def _bound(self, line_bytes: int, events: List[Event]) -> None:
+        """Fail for good, if a line of that length makes the event too large."""
+        if self._size_bytes + line_bytes <= self._limit_bytes:
+            return
         self._failure = EventTooLargeError(self._limit_bytes, events)
         self._open_line = bytearray()
         self._start_block()

@@ -127,6 +127,7 @@ class Body:
     def close(self) -> None:
         """Close the app's iterable; once, however often it is called."""
         iterable, self._iterable = self._iterable, ()
+        self._items, self._held = iter(()), []  # web.py's has no close(): letting go ends it
         close = getattr(iterable, "close", None)
         if close is not None:
             close()

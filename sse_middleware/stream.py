@@ -13,7 +13,14 @@ from sse_middleware.current import current_stream
 from sse_middleware.errors import EventError, OptionError, shown
 from sse_middleware.event import Dumps, Event, encode
 
-__all__ = ["END_ID", "ErrorEvent", "EventStream", "Framing", "event_stream"]
+__all__ = [
+    "END_ID",
+    "ErrorEvent",
+    "EventStream",
+    "Framing",
+    "ends_in_blank_line",
+    "event_stream",
+]
 
 #: The id of every last frame: an EventSource that comes back with it is told to stop.
 END_ID = "sse:end"
@@ -135,6 +142,7 @@ class EventStream:
         self._started = False
         self._exhausted = False
         self._closed = False
+        self._primed = b""
         self._stream = current_stream()
         self._stream.has_event_stream = True
 
@@ -142,6 +150,9 @@ class EventStream:
         return self
 
     def __next__(self) -> bytes:
+        if self._primed:
+            frame, self._primed = self._primed, b""
+            return frame
         if self.ended:
             self._run_out()
             raise StopIteration
@@ -155,6 +166,10 @@ class EventStream:
             self._started = True
             self._stream.first_frame = frame
         return frame
+
+    def prime(self) -> None:
+        """Make the first frame now and keep it, so that what fails before it fails here."""
+        self._primed = next(self, b"")
 
     def close(self) -> None:
         """Close the source; once, however often it is called."""
@@ -202,6 +217,8 @@ class EventStream:
             fields = {**fields, "retry": self._retry if own is None else own}
             self._retry = None
         self._has_framed = True
+        if fields.get("id") is not None:
+            self._stream.has_sent_id = True
         return encode(fields, dumps=self._framing.dumps)
 
     def _finished(self, frame: bytes) -> bytes:
@@ -209,7 +226,7 @@ class EventStream:
         if not frame:
             return b""
         tail = (self._tail + frame)[-4:]
-        half = not _ends_in_blank_line(tail)
+        half = not ends_in_blank_line(tail)
         if half and self._has_framed:
             raise EventError(
                 "item",
@@ -221,6 +238,8 @@ class EventStream:
             frame = _with_retry(frame, self._retry)
             self._retry = None
         self._tail, self.half_sent = tail, half
+        if b"id" in frame:  # perhaps a field: the shorter heartbeat suits any stream
+            self._stream.has_sent_id = True
         return frame
 
     def _end(self) -> bytes:
@@ -238,9 +257,14 @@ class EventStream:
     def _failed(self, error: Exception) -> bytes:
         self._finish()
         self._exhausted = True
-        if not self._started or self.half_sent:
+        if self.half_sent or not (self._started or self._stream.is_open()):
+            self._close_quietly()  # web.py would not
             raise error
         error_id = uuid.uuid4().hex
+        if self._stream.disconnected:  # most often what its on_disconnect callback brought about
+            _log.debug("stream failed after its client had left", exc_info=error)
+            return b""
+        self._stream.failed = True
         _log.error("stream failed (error id %s)", error_id, exc_info=error)
         fields = self._error_fields(error, error_id)
         if not fields:
@@ -258,6 +282,12 @@ class EventStream:
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")
         return _generic_error(error, error_id)
+
+    def _close_quietly(self) -> None:
+        try:
+            self.close()
+        except Exception:
+            _log.exception("closing the source of a stream failed")
 
     def _finish(self) -> None:
         self.ended = self._stream.ended = True
@@ -282,7 +312,8 @@ def _decoded(data: bytes) -> str:
         raise EventError("item", shown(data), f"UTF-8 text ({error})") from None
 
 
-def _ends_in_blank_line(tail: bytes) -> bool:
+def ends_in_blank_line(tail: bytes) -> bool:
+    """Whether what ends in ``tail``, its last four bytes, ends between two events."""
     return tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
 
 

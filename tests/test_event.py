@@ -83,12 +83,17 @@ def test_only_the_three_line_ends_of_the_format_split_data():
 
 
 REFUSED = [
-    ({"foo": 1}, 'key is \'foo\': expected one of event, data, id, retry, comment; to send the whole'
-                 ' mapping as data, write {"data": {...}} or use items="data"'),
+    (
+        {"foo": 1},
+        "key is 'foo': expected one of event, data, id, retry, comment; to send the whole"
+        ' mapping as data, write {"data": {...}} or use items="data"',
+    ),
     ({"Data": "x"}, "key is 'Data'"),
     ({7: "x"}, "key is 7"),
-    ({"event": "x"}, 'data is None: expected data beside event=\'x\' (browsers drop it; write '
-                     '"data": "")'),
+    (
+        {"event": "x"},
+        'data is None: expected data beside event=\'x\' (browsers drop it; write "data": "")',
+    ),
     ({"event": "x", "data": None}, "data is None"),
     ({"event": "a\rb", "data": ""}, "event is 'a\\rb': expected a str without CR or LF"),
     ({"event": 7, "data": ""}, "event is 7"),
@@ -107,7 +112,10 @@ REFUSED = [
     ({"data": "x", "event": "\ud800"}, "event is '\\ud800"),
     ({"data": "x", "id": "\ud800"}, "id is '\\ud800"),
     ({"comment": "\ud800"}, "comment is '\\ud800"),
-    ({"data": b"x"}, "data is b'x': expected a str, or a value that dumps can serialise (TypeError"),
+    (
+        {"data": b"x"},
+        "data is b'x': expected a str, or a value that dumps can serialise (TypeError",
+    ),
     ({"data": {1, 2}}, "data is {1, 2}"),
     ({"data": float("nan")}, "data is nan"),
     ({"data": {"a": [None, float("inf")]}}, "data is {'a': [None, inf]}"),
@@ -184,8 +192,10 @@ def test_what_dumps_raises_becomes_one_line_that_names_the_value():
 @pytest.mark.parametrize("value", [2**80, {1: "a"}, {"a": (1, 2)}, -0.5, "", {}, []], ids=repr)
 def test_json_data_reads_back_as_json_has_it(value):
     (event,), _ = parsed(encode({"data": value}))
-    assert event.data == value if isinstance(value, str) else event.json() == json.loads(
-        json.dumps(value)
+    assert (
+        event.data == value
+        if isinstance(value, str)
+        else event.json() == json.loads(json.dumps(value))
     )
 
 

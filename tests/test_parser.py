@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_middleware import Event, EventParser
@@ -65,7 +65,18 @@ def test_the_table_is_whole():
 
 lines = st.sampled_from(
     [
-        *["data", "data:", "data: x", "data:  y", "event: e", "id", "id: 1", "id: a\0b", ":", ": c"],
+        *[
+            "data",
+            "data:",
+            "data: x",
+            "data:  y",
+            "event: e",
+            "id",
+            "id: 1",
+            "id: a\0b",
+            ":",
+            ": c",
+        ],
         *["retry: 10", "retry: 1x", "retry:", "junk", "Data: no", "\ufeffdata: bom", "data: ü😀"],
     ]
 )
@@ -78,6 +89,7 @@ streams = st.builds(
 )
 
 
+@settings(max_examples=1000)
 @given(streams | st.binary(), st.lists(st.integers(0, 7)), st.integers(1, 40))
 def test_the_outcome_does_not_depend_on_the_cuts(stream, sizes, limit):
     pieces = cut(stream, [*sizes, len(stream)])
@@ -85,6 +97,27 @@ def test_the_outcome_does_not_depend_on_the_cuts(stream, sizes, limit):
     bounded = outcome([stream], max_event_bytes=limit)
     assert outcome(pieces, max_event_bytes=limit)[:2] == bounded[:2]
     assert outcome(every(stream, 1), max_event_bytes=limit)[:2] == bounded[:2]
+
+
+CUTS = {
+    "a line goes on after a CR in the same read": [b"data: a\r\r:", b"\ndata: b\n\n"],
+    "a CRLF is cut": [b"data: a\r", b"\n\r", b"\ndata: b\r", b"\n\r\n"],
+    "an empty read after a CR": [b"data: a\r", b"", b"\n\ndata: b\n\n"],
+    "the BOM is cut": [b"\xef", b"\xbb", b"\xbfdata: a\n\ndata: b\n\n"],
+    "a character is cut": [b"data: a\n\n: \xc3", b"\xbc\ndata: b\n\n"],
+}
+
+
+@pytest.mark.parametrize("pieces", CUTS.values(), ids=CUTS)
+def test_a_cut_changes_nothing(pieces):
+    parser = EventParser()
+    assert [event for piece in pieces for event in parser.feed(piece)] == [Event("a"), Event("b")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_an_event_of_just_the_bound_passes_however_it_is_cut(size):
+    parser = EventParser(max_event_bytes=7)
+    assert [e for piece in every(b"data: x\n\n", size) for e in parser.feed(piece)] == [Event("x")]
 
 
 def test_an_event_holds_its_own_id_and_the_one_that_persists():
@@ -148,10 +181,6 @@ def test_an_event_past_the_bound_fails_for_good_and_loses_nothing(stream, size):
         parser.feed(b"data: ok\n\n")
     with pytest.raises(EventTooLargeError):
         parser.close()
-
-
-def test_an_event_of_just_the_bound_passes():
-    assert EventParser(max_event_bytes=13).feed(b"data: 3456789\n\n") == [Event("3456789")]
 
 
 def test_comments_for_ever_are_no_large_event():

@@ -73,8 +73,8 @@ def test_frames_are_exact_bytes_and_the_stream_has_no_length():
 
 
 REFUSED = {
-    "text": ("x", "item is 'x': expected a mapping; write {\"data\": \"...\"} to send text"),
-    "a number": (7, "item is 7: expected a mapping such as {\"data\": ...}, an Event, or bytes"),
+    "text": ("x", 'item is \'x\': expected a mapping; write {"data": "..."} to send text'),
+    "a number": (7, 'item is 7: expected a mapping such as {"data": ...}, an Event, or bytes'),
     "None": (None, "item is None"),
     "a list": ([{"data": "x"}], "item is [{'data': 'x'}]"),
     "a bytearray": (bytearray(b"data: x\n\n"), "item is bytearray"),
@@ -91,9 +91,7 @@ def test_a_first_item_that_is_no_event_is_raised(item, message):
 
 
 @pytest.mark.parametrize(("item", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_later_item_that_is_no_event_is_logged_and_becomes_the_error_event(
-    item, message, caplog
-):
+def test_a_later_item_that_is_no_event_is_logged_and_becomes_the_error_event(item, message, caplog):
     first, error = events({"data": "x"}, item, {"data": "never"})
     assert first == Event("x")
     assert_is_generic(error)
@@ -169,9 +167,15 @@ RETRY = {
     "its own stays": ([{"data": "x", "retry": 1}], b"retry: 1\ndata: x\n\n"),
     "an Event": ([Event("x")], b"retry: 9\ndata: x\n\n"),
     "relayed bytes": ([b"data: x\n\n"], b"retry: 9\ndata: x\n\n"),
-    "relayed bytes with a BOM": ([b"\xef\xbb\xbfdata: x\n\n"], b"\xef\xbb\xbfretry: 9\ndata: x\n\n"),
+    "relayed bytes with a BOM": (
+        [b"\xef\xbb\xbfdata: x\n\n"],
+        b"\xef\xbb\xbfretry: 9\ndata: x\n\n",
+    ),
     "not a relayed comment": ([b": c\n\n", b"data: x\n\n"], b": c\n\nretry: 9\ndata: x\n\n"),
-    "never inside": ([b": c\nda", b"ta: x\n\n", b"data: y\n\n"], b": c\ndata: x\n\nretry: 9\ndata: y\n\n"),
+    "never inside": (
+        [b": c\nda", b"ta: x\n\n", b"data: y\n\n"],
+        b": c\ndata: x\n\nretry: 9\ndata: y\n\n",
+    ),
 }
 
 

@@ -284,7 +284,7 @@ def test_importing_the_testing_half_loads_nothing_until_a_name_is_used():
         "import sys, sse_middleware.testing as t\n"
         "heavy = {'http.server', 'socketserver', 'json', 'sse_middleware.testing.upstream'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "assert t.__all__ == ['FakeUpstream', 'Recording'] and set(t.__all__) <= set(dir(t))\n"
+        "assert 'FakeUpstream' in t.__all__ and set(t.__all__) <= set(dir(t))\n"
         "t.FakeUpstream()\n"
         "assert not {'http.server', 'socketserver'} & set(sys.modules)\n"
         "assert not hasattr(t, 'Nonsense')\n"

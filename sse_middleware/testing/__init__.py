@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, List
 
 if TYPE_CHECKING:
+    from sse_middleware.testing.clock import VirtualClock
     from sse_middleware.testing.recording import Recording
     from sse_middleware.testing.upstream import FakeUpstream
 
-__all__ = ["FakeUpstream", "Recording"]
+__all__ = ["FakeUpstream", "Recording", "VirtualClock"]
 
-_HOMES = {"FakeUpstream": "upstream", "Recording": "recording"}
+_HOMES = {"FakeUpstream": "upstream", "Recording": "recording", "VirtualClock": "clock"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,143 @@
+"""``Handover``: what a worker has made, on its way to the thread of the server.
+
+One puts, one takes. While the taker keeps up, a frame costs an append and a look at a flag; locks
+are touched only when somebody really waits (a `threading.Condition` per event cost five times as
+much). What is ready together is taken together, and joined.
+
+The buffer is bounded: in frames, because each costs an object, and in bytes.
+"""
+
+import threading
+from collections import deque
+from typing import Any, Deque, List, Optional
+
+from sse_middleware.clock import Clock, Signal
+
+__all__ = ["Handover", "ThreadSignal"]
+
+_MAX_FRAMES = 1024
+_MAX_BYTES = 256 * 1024
+
+
+class ThreadSignal:
+    """A flag that one thread waits for and others set; setting it twice is setting it once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout_s: Optional[float]) -> bool:
+        """Whether it was set, within ``timeout_s`` seconds (None: however long); takes it back."""
+        return self._lock.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0))
+
+    def set(self) -> None:
+        """Let whoever waits go on, or the next who comes."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # it was set already
+            pass
+
+
+class Handover:
+    """A bounded buffer from one worker to one taker. See the module for how it behaves."""
+
+    def __init__(self, filled: Signal, drained: Signal, *, on_demand: bool = False) -> None:
+        self.is_cancelled = False
+        #: Grows with all that a taker may want to look at; written by the worker alone.
+        self.version = 0
+        self._items: Deque[Any] = deque()
+        self._filled = filled
+        self._drained = drained
+        self._is_taker_waiting = False
+        self._is_putter_waiting = False
+        self._put_bytes = 0  # written by the worker alone
+        self._taken_bytes = 0  # written by the taker alone
+        self._is_finished = False
+        self._error: Optional[BaseException] = None
+        self._on_demand = on_demand
+        self._demands = 0
+
+    # --- the worker's side
+
+    def put(self, item: Any) -> bool:
+        """Hand over one item; waits while the buffer is full. False: nobody wants it."""
+        size = len(item) if isinstance(item, bytes) else 0
+        while not self.is_cancelled and not self._has_room(size):
+            self._wait_for_room(size)
+        if self.is_cancelled:
+            return False
+        self._put_bytes += size
+        self._items.append(item)
+        self.wake_taker()
+        return True
+
+    def wait_for_demand(self) -> bool:
+        """Where items are made on demand, wait for one. False: nobody wants any more."""
+        while self._on_demand and not self.is_cancelled and not self._demands:
+            self._is_putter_waiting = True
+            if not self._demands and not self.is_cancelled:
+                self._drained.wait(None)
+        self._demands = 0
+        return not self.is_cancelled
+
+    def finish(self, error: Optional[BaseException] = None) -> None:
+        """No more items will come; the taker gets ``error`` after the last."""
+        self._error = error
+        self._is_finished = True
+        self.wake_taker()
+
+    def wake_taker(self) -> None:
+        """Let the taker look again."""
+        self.version += 1
+        if self._is_taker_waiting:
+            self._is_taker_waiting = False
+            self._filled.set()
+
+    def _has_room(self, size: int) -> bool:
+        if not self._items:
+            return True
+        buffered = self._put_bytes - self._taken_bytes
+        return len(self._items) < _MAX_FRAMES and buffered + size <= _MAX_BYTES
+
+    def _wait_for_room(self, size: int) -> None:
+        self._is_putter_waiting = True
+        if not self._has_room(size) and not self.is_cancelled:
+            self._drained.wait(None)
+
+    # --- the taker's side
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all was taken and no more will come; raises what ended it."""
+        if not self._is_finished or self._items:
+            return False
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return True
+
+    def wait(self, clock: Clock, timeout_s: Optional[float], version: int) -> bool:
+        """Wait for a ``version`` later than this. False: ``timeout_s`` passed before."""
+        if self._on_demand:
+            self._demands = 1
+            self._wake_putter()
+        self._is_taker_waiting = True
+        return self.version != version or clock.wait(self._filled, timeout_s)
+
+    def take(self, *, joined: bool) -> List[Any]:
+        """What is there, without waiting: all of it, or one item where they are not joined."""
+        count = len(self._items) if joined and not self._on_demand else min(len(self._items), 1)
+        taken = [self._items.popleft() for _ in range(count)]
+        self._taken_bytes += sum(len(item) for item in taken if isinstance(item, bytes))
+        self._wake_putter()
+        return taken
+
+    def cancel(self) -> None:
+        """Nobody will take any more: the worker hears of it at its next item."""
+        self.is_cancelled = True
+        self._wake_putter()
+
+    def _wake_putter(self) -> None:
+        if self._is_putter_waiting:
+            self._is_putter_waiting = False
+            self._drained.set()

@@ -1,0 +1,58 @@
+"""``Registry``: the streams of one middleware that are open now, and who is told of them."""
+
+import logging
+import time
+from typing import Any, Callable, Set
+
+from sse_middleware.current import CurrentStream
+
+__all__ = ["Registry"]
+
+_log = logging.getLogger("sse_middleware")
+
+
+class Registry:
+    """Calls those of ``opened``, ``closed`` and ``heartbeat`` that ``observer`` has.
+
+    What it raises is logged: an observer never changes what it observes.
+    """
+
+    def __init__(self, observer: object) -> None:
+        self.is_draining = False
+        self._observer = observer
+        self._open: Set[Any] = set()
+
+    def opened(self, response: Any, stream: CurrentStream) -> None:
+        """The server was told that a stream begins. ``response.wake()`` makes it look again."""
+        self._open.add(response)
+        self._tell("opened", stream)
+
+    def closed(self, response: Any, stream: CurrentStream, reason: str) -> None:
+        """A stream is over: end, error, disconnect, max_age or drain."""
+        self._open.discard(response)
+        self._tell("closed", stream, reason)
+
+    def heartbeat(self, stream: CurrentStream) -> None:
+        """A comment is sent, because the app was silent."""
+        self._tell("heartbeat", stream)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Ask every stream to end, and wait; whether all had ended in time."""
+        self.is_draining = True
+        for response in list(self._open):
+            response.wake()
+        gives_up_at = time.monotonic() + timeout_s
+        while self._open and time.monotonic() < gives_up_at:
+            time.sleep(0.02)  # a lock would be unsafe in a signal handler, where this may run
+        return not self._open
+
+    def _tell(self, name: str, *told: Any) -> None:
+        listener: Callable[..., object] = getattr(self._observer, name, _nobody)
+        try:
+            listener(*told)
+        except Exception:
+            _log.exception("observer.%s failed", name)
+
+
+def _nobody(*told: Any) -> None:
+    return None

@@ -1,0 +1,142 @@
+"""The worker's half of a request: the app runs here, and what it answers is handed over.
+
+The server may only be told by its own thread, so ``start_response`` keeps what it is given until
+that thread asks. Which of the two says what the response is, the app with its first event or the
+server's thread that opens a silent stream, is decided by who claims it first.
+"""
+
+import logging
+from typing import Any, Iterable, List, Optional
+
+from sse_middleware.clock import Clock
+from sse_middleware.current import CurrentStream, showing
+from sse_middleware.errors import ResponseError
+from sse_middleware.handover import Handover
+from sse_middleware.headers import Headers, is_encoded, is_event_stream, stream_headers
+from sse_middleware.recognise import Recogniser
+from sse_middleware.response import Answer, Body, Environ, StartResponse, WSGIApp
+from sse_middleware.stream import EventStream
+
+__all__ = ["RemoteAnswer", "run_request"]
+
+_log = logging.getLogger("sse_middleware")
+
+
+class RemoteAnswer(Answer):
+    """The app's answer, given in a worker and told to the server by the server's own thread."""
+
+    def __init__(self, hand: Handover, clock: Clock, may_open: bool) -> None:
+        super().__init__(self._refuse)
+        #: Set when the body may be taken: the app's own object, or None for items that come.
+        self.is_ready = False
+        self.whole: Optional[Iterable[Any]] = None
+        self.is_stream = False
+        #: When the app declared a stream, in seconds on the clock.
+        self.declared_at: Optional[float] = None
+        self.sent_headers: Headers = []
+        self._hand = hand
+        self._clock = clock
+        self._may_open = may_open
+        self._claims: List[str] = []
+
+    def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Any:
+        """What the app calls, in the worker."""
+        if self._is_forwarded:
+            raise (exc_info or (None, ResponseError("start_response came after the body")))[1]
+        write = super().start_response(status, headers, exc_info)
+        streams = is_event_stream(headers) and not is_encoded(headers) and not self.has_no_body
+        self.declared_at = self._clock.monotonic() if self._may_open and streams else None
+        self._hand.wake_taker()
+        return write
+
+    def forward(self, headers: Optional[Headers] = None) -> None:
+        """Keep what is to be told; the server's thread tells it when it is ready."""
+        self._is_forwarded = True
+        self.sent_headers = self.headers if headers is None else headers
+        self._claim("app")
+
+    def ready(self, *, whole: Optional[Iterable[Any]] = None, is_stream: bool = False) -> None:
+        """The body may be taken."""
+        self.whole, self.is_stream, self.is_ready = whole, is_stream, True
+        self._hand.wake_taker()
+
+    def open_early(self) -> bool:
+        """For the server's thread: open a declared stream before its first event came."""
+        if not self._claim("server"):
+            return False
+        self._is_forwarded = self.is_stream = self.is_ready = True
+        self.sent_headers = stream_headers(self.headers)
+        return True
+
+    def is_open(self) -> bool:
+        """For the worker that failed: whether the client was sent something; else never is."""
+        return not self._claim("app")
+
+    def tell(self, start_response: StartResponse) -> None:
+        """For the server's thread: tell the server."""
+        exc_info, self._exc_info = self._exc_info, None
+        if exc_info:
+            start_response(self.status, self.sent_headers, exc_info)
+        else:
+            start_response(self.status, self.sent_headers)
+
+    def _claim(self, side: str) -> bool:
+        """Whether this side was the first: who tells the server what the response is."""
+        self._claims.append(side)
+        return self._claims[0] == side
+
+    def _write(self, data: bytes) -> None:
+        if not self._is_forwarded:
+            self.forward()
+        self.has_written = True
+        self.ready()
+        self._hand.put(data)
+
+    def _refuse(self, *answer: Any) -> None:
+        raise ResponseError("the server cannot be told from a worker")
+
+
+def run_request(
+    app: WSGIApp,
+    environ: Environ,
+    hand: Handover,
+    answer: RemoteAnswer,
+    stream: CurrentStream,
+    recogniser: Recogniser,
+) -> None:
+    """Run a request as a whole, in this worker; whatever it raises goes to the taker."""
+    with showing(stream):
+        body: Optional[Body] = None
+        try:
+            body = Body(app(environ, answer.start_response), environ)
+            left = recogniser.leave(environ.get("REQUEST_METHOD", ""), answer, body, stream)
+            if body.is_whole and not answer.has_written and not isinstance(left, EventStream):
+                answer.ready(whole=left)
+                body = None  # the server closes it
+            else:
+                _hand_over(left, hand, answer)
+        except BaseException as error:
+            hand.finish(error)
+        else:
+            hand.finish()
+        _close(body)
+
+
+def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer) -> None:
+    answer.ready(is_stream=isinstance(left, EventStream))
+    items = iter(left)
+    while hand.wait_for_demand():
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        if not hand.put(item):
+            return
+
+
+def _close(body: Optional[Body]) -> None:
+    try:
+        if body is not None:
+            body.close()
+    except Exception:
+        _log.exception("closing the response of the app failed")

@@ -1,0 +1,219 @@
+"""The server's thread while a worker runs the request: it waits, keeps alive, sees who left.
+
+What the server iterates is a `Serving`. It takes what the worker has made and sends a comment when
+there was nothing for a while. Before the app has answered nothing is sent, so that a failure is
+still the server's 500, with one exception: an app that has declared an event stream and is silent
+for a second afterwards is opened with the first comment.
+"""
+
+import random
+from typing import Any, Iterable, NamedTuple, Optional
+
+from sse_middleware.clock import Clock
+from sse_middleware.current import CurrentStream
+from sse_middleware.disconnect import Probe
+from sse_middleware.errors import ResponseError
+from sse_middleware.handover import Handover
+from sse_middleware.registry import Registry
+from sse_middleware.remote import RemoteAnswer
+from sse_middleware.response import StartResponse
+from sse_middleware.stream import ends_in_blank_line
+from sse_middleware.worker import Job
+
+__all__ = ["Pace", "Serving"]
+
+#: How long a declared stream may be silent before it is opened with a comment, in seconds.
+_OPENS_AFTER_S = 1.0
+#: How often a silent client is looked at, in seconds.
+_LOOKS_EVERY_S = 1.0
+
+
+class Pace(NamedTuple):
+    """What happens by the clock; all in seconds."""
+
+    clock: Clock
+    heartbeat_s: Optional[float]
+    max_age_s: Optional[float]
+
+    def expiry(self) -> Optional[float]:
+        """When a stream that opens now has to end: within a tenth of ``max_age_s`` before it.
+
+        The jitter keeps streams that opened together from coming back together.
+        """
+        if self.max_age_s is None:
+            return None
+        return self.clock.monotonic() + self.max_age_s * random.uniform(0.9, 1.0)
+
+
+class Serving:
+    """What the server iterates while a worker runs the request."""
+
+    def __init__(
+        self,
+        hand: Handover,
+        answer: RemoteAnswer,
+        stream: CurrentStream,
+        pace: Pace,
+        probe: Optional[Probe],
+        registry: Registry,
+    ) -> None:
+        self.job: Optional[Job] = None
+        self._hand = hand
+        self._answer = answer
+        self._stream = stream
+        self._clock = pace.clock
+        self._pace = pace
+        self._probe = probe
+        self._registry = registry
+        self._tail = b"\n\n"
+        self._is_over = False
+        now = self._clock.monotonic()
+        self._looks_at = now + _LOOKS_EVERY_S
+        self._beats_at: Optional[float] = None
+        self._expires_at: Optional[float] = None
+
+    def begin(self, start_response: StartResponse) -> Iterable[Any]:
+        """Wait for the app's answer, tell the server, and return the body.
+
+        Raises:
+            BaseException: what the app raised before it had answered.
+        """
+        try:
+            if not self._wait_for_answer():
+                start_response("204 No Content", [])  # to nobody
+                return []
+            self._answer.tell(start_response)
+        except BaseException:
+            self.close()
+            raise
+        if self._answer.whole is not None:
+            self._is_over = True
+            return self._answer.whole
+        if self._answer.is_stream:
+            self._expires_at = self._pace.expiry()
+            self._registry.opened(self, self._stream)
+        return self
+
+    def _wait_for_answer(self) -> bool:
+        answer, hand = self._answer, self._hand
+        while True:
+            version = hand.version
+            if answer.is_ready:
+                return True
+            if hand.is_over:
+                raise ResponseError("the app ended without an answer")
+            first_s = self._first_comment_s()
+            if answer.declared_at is not None and first_s is not None:
+                self._beats_at = answer.declared_at + first_s  # stays due when it opens the stream
+            if self._is_due(self._beats_at) and answer.open_early():
+                return True
+            if self._has_left():
+                self._abandon("disconnect")
+                return False
+            hand.wait(self._clock, self._patience_s(), version)
+
+    def _first_comment_s(self) -> Optional[float]:
+        heartbeat_s = self._pace.heartbeat_s
+        return None if heartbeat_s is None else min(heartbeat_s, _OPENS_AFTER_S)
+
+    def __iter__(self) -> "Serving":
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            version = self._hand.version
+            self._end_in_time()
+            if self._is_over:
+                raise StopIteration
+            taken = self._hand.take(joined=self._answer.is_stream)
+            if taken:
+                return self._sent(taken[0] if len(taken) == 1 else b"".join(taken), len(taken))
+            if self._is_finished():
+                raise StopIteration
+            if self._is_due(self._beats_at) and self._is_between_events:
+                return self._heartbeat()
+            self._hand.wait(self._clock, self._patience_s(), version)
+
+    def close(self) -> None:
+        """The server is done with the response. Never waits for the worker."""
+        if not self._is_over:
+            self._abandon("disconnect")
+        self._hand.cancel()
+
+    def wake(self) -> None:
+        """Look again whether it is time to end; from any thread."""
+        self._hand.wake_taker()
+
+    def _is_finished(self) -> bool:
+        """Whether the worker has made all; raises what ended it."""
+        try:
+            if not self._hand.is_over:
+                return False
+        except BaseException as error:
+            self._finish("error")
+            if isinstance(error, Exception):
+                raise
+            raise ResponseError(f"the app raised {type(error).__name__}") from error
+        self._finish("error" if self._stream.failed else "end")
+        return True
+
+    def _sent(self, data: Any, frames: int) -> Any:
+        if self._answer.is_stream:
+            self._stream.frames_sent += frames
+            self._stream.bytes_sent += len(data)
+            self._tail = (self._tail + data)[-4:] if len(data) < 4 else data[-4:]
+            self._rest()
+        return data
+
+    def _heartbeat(self) -> bytes:
+        """A comment. A blank line after an event with an id would crash the OpenAI SDK."""
+        self._rest()
+        self._registry.heartbeat(self._stream)
+        return b":\n" if self._stream.has_sent_id else b": \n\n"
+
+    @property
+    def _is_between_events(self) -> bool:
+        return ends_in_blank_line(self._tail)
+
+    def _end_in_time(self) -> None:
+        """End here, if the client has left, or the stream is too old, or is to be drained."""
+        if self._has_left():
+            self._abandon("disconnect")
+        elif self._answer.is_stream and self._is_between_events:
+            if self._registry.is_draining:
+                self._abandon("drain")
+            elif self._is_due(self._expires_at):
+                self._abandon("max_age")
+
+    def _has_left(self) -> bool:
+        if self._probe is None or not self._is_due(self._looks_at):
+            return False
+        self._looks_at = self._clock.monotonic() + _LOOKS_EVERY_S
+        return self._probe()
+
+    def _is_due(self, at: Optional[float]) -> bool:
+        return at is not None and self._clock.monotonic() >= at
+
+    def _patience_s(self) -> Optional[float]:
+        """Seconds until something is due; None if nothing ever is."""
+        looks_at = None if self._probe is None else self._looks_at
+        due = [at for at in (looks_at, self._beats_at, self._expires_at) if at is not None]
+        return max(0.0, min(due) - self._clock.monotonic()) if due else None
+
+    def _rest(self) -> None:
+        """The next comment is a whole heartbeat away."""
+        if self._pace.heartbeat_s is not None:
+            self._beats_at = self._clock.monotonic() + self._pace.heartbeat_s
+
+    def _abandon(self, reason: str) -> None:
+        """Stop though the app goes on: it is told, and killed where that can be done."""
+        self._finish(reason)
+        self._hand.cancel()
+        self._stream.disconnect()
+        if self.job is not None:
+            self.job.kill()
+
+    def _finish(self, reason: str) -> None:
+        self._is_over = True
+        if self._answer.is_stream:
+            self._registry.closed(self, self._stream, reason)

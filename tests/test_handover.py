@@ -1,0 +1,185 @@
+"""`Handover`: in order, bounded, joined only where items are ready together, never stuck."""
+
+import threading
+from queue import Queue
+
+import pytest
+
+from sse_middleware.clock import SystemClock
+from sse_middleware.handover import Handover, ThreadSignal
+
+CLOCK = SystemClock()
+DEADLINE_S = 10
+
+
+def handover(**options):
+    return Handover(ThreadSignal(), ThreadSignal(), **options)
+
+
+class Beside(threading.Thread):
+    """Runs ``call`` beside the test; ``result()`` waits for it, with a deadline."""
+
+    def __init__(self, call):
+        super().__init__(daemon=True)
+        self._call = call
+        self._results = Queue()
+        self.start()
+
+    def run(self):
+        self._results.put(self._call())
+
+    def result(self):
+        return self._results.get(timeout=DEADLINE_S)
+
+    @property
+    def is_running(self):
+        return self._results.empty()
+
+
+def take_all(hand, joined=True):
+    """Batches until the end, waiting in between."""
+    batches = []
+    while True:
+        version = hand.version
+        taken = hand.take(joined=joined)
+        if taken:
+            batches.append(taken)
+        elif hand.is_over:
+            return batches
+        else:
+            assert hand.wait(CLOCK, DEADLINE_S, version), "nothing came in time"
+
+
+def test_what_is_ready_together_is_taken_together():
+    hand = handover()
+    for item in (b"a", b"b", b"c"):
+        assert hand.put(item)
+    assert hand.take(joined=True) == [b"a", b"b", b"c"]
+    assert hand.take(joined=True) == []
+
+
+def test_items_that_are_not_joined_are_taken_one_by_one():
+    hand = handover()
+    for item in (b"a", 7, b""):
+        hand.put(item)
+    assert [hand.take(joined=False) for _ in range(4)] == [[b"a"], [7], [b""], []]
+
+
+def test_the_end_comes_after_the_last_item():
+    hand = handover()
+    hand.put(b"a")
+    hand.finish()
+    assert not hand.is_over
+    hand.take(joined=True)
+    assert hand.is_over
+
+
+def test_what_ended_it_is_raised_once_after_the_last_item():
+    hand = handover()
+    hand.put(b"a")
+    hand.finish(KeyError("x"))
+    assert not hand.is_over
+    hand.take(joined=True)
+    with pytest.raises(KeyError):
+        hand.is_over  # noqa: B018
+    assert hand.is_over
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_every_item_arrives_in_order_however_the_threads_run(joined):
+    hand = handover()
+    items = [b"%d" % n for n in range(20_000)]
+
+    def make():
+        put = [hand.put(item) for item in items]
+        hand.finish()
+        return set(put)
+
+    maker = Beside(make)
+    taken = [item for batch in take_all(hand, joined) for item in batch]
+    assert taken == items
+    assert maker.result() == {True}
+
+
+def blocked(hand, maker):
+    """Wait until ``maker`` waits for room, as the handover itself knows."""
+    deadline = threading.Event()
+    while not hand._is_putter_waiting:
+        assert maker.is_running
+        deadline.wait(0.001)
+
+
+BOUNDS = {
+    "in frames": (b"x", 1024),
+    "in bytes": (b"x" * 1024, 256),
+    "a large frame passes alone": (b"x" * 300 * 1024, 1),
+}
+
+
+@pytest.mark.parametrize(("item", "most"), BOUNDS.values(), ids=BOUNDS)
+def test_the_buffer_is_bounded(item, most):
+    hand = handover()
+
+    def make():
+        for _ in range(most * 3):
+            hand.put(item)
+        hand.finish()
+        return True
+
+    maker = Beside(make)
+    blocked(hand, maker)
+    assert len(hand.take(joined=True)) == most
+    batches = take_all(hand)
+    assert max(len(batch) for batch in batches) <= most
+    assert sum(len(batch) for batch in batches) == most * 2
+    assert maker.result()
+
+
+def test_cancelling_frees_a_worker_that_waits_for_room():
+    hand = handover()
+    maker = Beside(lambda: [hand.put(b"x") for _ in range(1025)][-1])
+    blocked(hand, maker)
+    hand.cancel()
+    assert maker.result() is False
+    assert hand.put(b"x") is False
+
+
+def test_on_demand_an_item_is_made_for_each_wait_and_not_before():
+    hand = handover(on_demand=True)
+    made = []
+
+    def make():
+        while hand.wait_for_demand():
+            made.append(len(made))
+            hand.put(b"%d" % len(made))
+        return made
+
+    maker = Beside(make)
+    for number in (1, 2, 3):
+        assert hand.take(joined=True) == []
+        assert hand.wait(CLOCK, DEADLINE_S, hand.version)
+        assert hand.take(joined=True) == [b"%d" % number]
+        assert len(made) == number
+    hand.cancel()
+    assert maker.result() == [0, 1, 2]
+
+
+def test_a_wait_ends_when_its_time_is_over():
+    hand = handover()
+    assert hand.wait(CLOCK, 0, hand.version) is False
+
+
+def test_a_wait_for_what_came_before_it_began_does_not_wait():
+    hand = handover()
+    version = hand.version
+    hand.wake_taker()
+    assert hand.wait(CLOCK, None, version) is True
+
+
+def test_a_signal_that_is_set_twice_is_set_once():
+    signal = ThreadSignal()
+    signal.set()
+    signal.set()
+    assert signal.wait(0) is True
+    assert signal.wait(0) is False
+    assert signal.wait(-1.0) is False

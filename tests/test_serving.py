@@ -1,0 +1,735 @@
+"""Requests in a worker: heartbeats, leaving, ages, drains, errors, by a virtual clock.
+
+A read that may have to wait runs beside the test (`Reader`); each wait has a deadline.
+"""
+
+import contextvars
+import logging
+import sqlite3
+import threading
+from queue import Empty, Queue
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from sse_middleware import EventParser, SSEMiddleware, current_stream
+from sse_middleware.errors import EventError, ResponseError
+from sse_middleware.testing.clock import VirtualClock
+from sse_middleware.worker import workers
+
+HTML = [("Content-Type", "text/html")]
+SSE = [("Content-Type", "text/event-stream")]
+DEADLINE_S = 10
+
+
+class Gate:
+    """A source of items that blocks until the test puts the next; exceptions are raised."""
+
+    def __init__(self, *items):
+        self.items = Queue()
+        self.finished = threading.Event()
+        self.thread = None
+        self.put(*items)
+
+    def put(self, *items):
+        for item in items:
+            self.items.put(item)
+
+    def __iter__(self):
+        self.thread = threading.current_thread()
+        try:
+            while True:
+                item = self.items.get(timeout=DEADLINE_S)
+                if item is StopIteration:
+                    return
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            self.finished.set()
+
+
+class Reader:
+    """The server's thread: starts a request, and reads when it is told to."""
+
+    def __init__(self, app, method="GET", validate=True, **environ):
+        self.environ = {"REQUEST_METHOD": method, "QUERY_STRING": ""}
+        setup_testing_defaults(self.environ)
+        self.environ.update(environ)
+        self.answers, self.written = [], []
+        self._app = validator(app) if validate else app
+        self._orders, self._results = Queue(), Queue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            order = self._orders.get()
+            try:
+                self._results.put((order(), None))
+            except BaseException as error:
+                self._results.put((None, error))
+
+    def _start(self):
+        def start_response(status, headers, exc_info=None):
+            self.answers.append((status, headers, exc_info, threading.current_thread()))
+            return self.written.append
+
+        self.body = self._app(self.environ, start_response)
+        self._items = iter(self.body)
+        return self
+
+    def begin(self):
+        """Order the request to start."""
+        self._orders.put(self._start)
+        return self
+
+    def order(self):
+        """Order one read."""
+        self._orders.put(lambda: next(self._items))
+
+    def result(self, timeout=DEADLINE_S):
+        """What the oldest order came to."""
+        result, error = self._results.get(timeout=timeout)
+        if error is not None:
+            raise error
+        return result
+
+    def started(self):
+        self.begin()
+        self.result()
+        return self
+
+    def next(self):
+        self.order()
+        return self.result()
+
+    def rest(self):
+        items = []
+        while True:
+            try:
+                items.append(self.next())
+            except StopIteration:
+                return items
+
+    def close(self):
+        self._orders.put(self.body.close)
+        self.result()
+
+    @property
+    def is_waiting(self):
+        try:
+            result = self._results.get(timeout=0.05)
+        except Empty:
+            return True
+        self._results.put(result)
+        return False
+
+
+def app_of(body, headers=HTML, status="200 OK"):
+    def app(environ, start_response):
+        start_response(status, headers)
+        return body() if callable(body) else iter(body)
+
+    return app
+
+
+def wrapped(app, **options):
+    clock = VirtualClock()
+    options.setdefault("worker", lambda environ: True)
+    return SSEMiddleware(app, clock=clock, **options), clock
+
+
+def advance_when_it_waits(clock, seconds):
+    """Advance once somebody waits on ``clock``, so that the order of things is the same always."""
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.001)):
+        if clock._waiting:
+            clock.advance(seconds)
+            return
+        pause.wait(0.001)
+    raise AssertionError("nobody waited on the clock")
+
+
+# --- heartbeats
+
+
+def test_a_silent_stream_is_kept_alive_by_comments():
+    gate = Gate({"data": "a"})
+    app, clock = wrapped(app_of(gate))
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a\n\n"
+    for _ in range(3):
+        reader.order()
+        advance_when_it_waits(clock, 14.9)
+        assert reader.is_waiting
+        advance_when_it_waits(clock, 0.1)
+        assert reader.result() == b": \n\n"
+    gate.put(StopIteration)
+    assert reader.rest() == []
+    reader.close()
+
+
+def test_the_heartbeat_counts_from_the_last_frame():
+    gate = Gate({"data": "a"})
+    app, clock = wrapped(app_of(gate), heartbeat=10)
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    advance_when_it_waits(clock, 9)
+    gate.put({"data": "b"})
+    assert reader.result() == b"data: b\n\n"
+    reader.order()
+    advance_when_it_waits(clock, 9)
+    assert reader.is_waiting
+    advance_when_it_waits(clock, 1)
+    assert reader.result() == b": \n\n"
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "item", [{"data": "a", "id": 1}, b"id: 1\ndata: a\n\n"], ids=["a mapping", "bytes"]
+)
+def test_after_an_id_the_heartbeat_has_no_blank_line(item):
+    app, clock = wrapped(app_of(Gate(item), SSE))
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    advance_when_it_waits(clock, 15)
+    assert reader.result() == b":\n"
+    reader.close()
+
+
+def test_no_heartbeat_is_sent_inside_a_half_sent_event():
+    gate = Gate(b"data: a\n")
+    app, clock = wrapped(app_of(gate, SSE))
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a\n"
+    reader.order()
+    advance_when_it_waits(clock, 100)
+    gate.put(b"\n")
+    assert reader.result() == b"\n"
+    reader.order()
+    advance_when_it_waits(clock, 15)
+    assert reader.result() == b": \n\n"
+    reader.close()
+
+
+def test_without_heartbeat_there_is_no_comment():
+    gate = Gate({"data": "a"})
+    app, clock = wrapped(app_of(gate, SSE), heartbeat=None, max_age=1000)
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    advance_when_it_waits(clock, 800)
+    assert reader.is_waiting
+    gate.put({"data": "b"})
+    assert reader.result() == b"data: b\n\n"
+    reader.close()
+
+
+def test_a_declared_stream_that_is_silent_for_a_second_is_opened_with_a_comment():
+    gate = Gate()
+    app, clock = wrapped(app_of(gate, SSE))
+    reader = Reader(app).begin()
+    advance_when_it_waits(clock, 0.9)
+    assert reader.is_waiting
+    assert reader.answers == []
+    advance_when_it_waits(clock, 0.1)
+    reader.result()
+    assert dict(reader.answers[0][1])["X-Accel-Buffering"] == "no"
+    assert reader.next() == b": \n\n"
+    reader.order()
+    advance_when_it_waits(clock, 15)
+    assert reader.result() == b": \n\n"
+    gate.put({"data": "a"})
+    assert reader.next() == b"data: a\n\n"
+    reader.close()
+
+
+def test_a_failure_of_a_stream_that_was_opened_with_a_comment_is_the_error_event(caplog):
+    gate = Gate()
+    app, clock = wrapped(app_of(gate, SSE), end_event="close")
+    reader = Reader(app).begin()
+    advance_when_it_waits(clock, 1)
+    reader.result()
+    assert reader.next() == b": \n\n"
+    gate.put(KeyError("secret"))
+    (event,) = EventParser().feed(b"".join(reader.rest()))
+    assert (event.event, event.id) == ("error", "sse:end")
+    assert "KeyError: 'secret'" in caplog.text
+    reader.close()
+
+
+def test_before_its_first_event_an_undeclared_response_sends_nothing_however_long():
+    gate = Gate()
+    app, clock = wrapped(app_of(gate), heartbeat=1)
+    reader = Reader(app).begin()
+    assert reader.is_waiting
+    clock.advance(100)
+    assert reader.is_waiting
+    gate.put(KeyError("honest"))
+    with pytest.raises(KeyError, match="honest"):
+        reader.result()
+    assert reader.answers == []
+
+
+def test_head_is_never_opened_with_a_comment():
+    app, _ = wrapped(app_of(Gate(), SSE))
+    reader = Reader(app, "HEAD").started()
+    assert list(reader.body) == []
+
+
+# --- what leaves
+
+
+def test_frames_that_are_ready_together_leave_joined_and_a_lone_one_alone():
+    gate = Gate({"data": "a"})
+    app, _ = wrapped(app_of(gate))
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a\n\n"
+    gate.put({"data": "b"}, {"data": "c"}, StopIteration)
+    assert gate.finished.wait(DEADLINE_S)
+    assert b"".join(reader.rest()) == b"data: b\n\ndata: c\n\n"
+    reader.close()
+
+
+def test_the_server_is_told_in_its_own_thread_and_the_app_runs_in_another():
+    gate = Gate({"data": "a"}, StopIteration)
+    app, _ = wrapped(app_of(gate))
+    reader = Reader(app).started()
+    reader.rest()
+    assert reader.answers[0][3] is not gate.thread
+    assert gate.thread.daemon
+    reader.close()
+
+
+def test_lists_tuples_and_files_go_to_the_server_untouched():
+    import io
+    from wsgiref.util import FileWrapper
+
+    for body in ([b"a", b"b"], (b"a",), [], FileWrapper(io.BytesIO(b"abc"))):
+        app, _ = wrapped(app_of(lambda body=body: body))
+        reader = Reader(app, validate=False).started()
+        assert reader.body is body
+
+
+def test_another_iterable_runs_and_closes_in_the_worker_item_for_item_without_heartbeat():
+    gate = Gate(b"a", b"", b"b", StopIteration)
+    app, clock = wrapped(app_of(gate), heartbeat=1)
+    reader = Reader(app).started()
+    clock.advance(100)
+    assert reader.rest() == [b"a", b"", b"b"]
+    assert reader.answers[0][1] == HTML
+    assert gate.thread is not None
+    reader.close()
+
+
+def test_write_is_queued_before_the_body():
+    def app(environ, start_response):
+        write = start_response("200 OK", HTML)
+        write(b"one")
+        write(b"two")
+        return [b"three"]
+
+    app, _ = wrapped(app)
+    reader = Reader(app).started()
+    assert reader.rest() == [b"one", b"two", b"three"]
+    assert reader.answers[0][1] == HTML
+    reader.close()
+
+
+def test_an_app_that_answers_again_with_exc_info_is_heard():
+    import sys
+
+    def app(environ, start_response):
+        start_response("200 OK", SSE)
+        try:
+            raise ValueError
+        except ValueError:
+            start_response("500 Oops", HTML, sys.exc_info())
+        return [b"oops"]
+
+    app, _ = wrapped(app)
+    reader = Reader(app).started()
+    assert [(answer[0], bool(answer[2])) for answer in reader.answers] == [("500 Oops", True)]
+
+
+def test_the_request_body_is_readable_in_the_worker():
+    import io
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        yield {"data": environ["wsgi.input"].read(5).decode()}
+
+    app, _ = wrapped(app)
+    reader = Reader(app, "POST", **{"wsgi.input": io.BytesIO(b"hello"), "CONTENT_LENGTH": "5"})
+    assert reader.started().rest() == [b"data: hello\n\n"]
+    reader.close()
+
+
+# --- one thread, one context
+
+
+def test_what_is_kept_by_thread_and_by_context_works_inside_and_none_is_left_outside():
+    variable = contextvars.ContextVar("variable", default="default")
+    local = threading.local()
+    threads = []
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        seen = variable.get()
+        variable.set("changed")
+        local.value = "kept"
+        database = sqlite3.connect(":memory:")
+        database.execute("create table t (n)")
+        try:
+            for number in range(3):
+                threads.append(threading.current_thread())
+                database.execute("insert into t values (?)", (number,))
+                (count,) = database.execute("select count(*) from t").fetchone()
+                yield {"data": [seen, variable.get(), local.value, count, current_stream().ended]}
+        finally:
+            threads.append(threading.current_thread())
+            database.close()
+
+    app, _ = wrapped(app)
+    reader = Reader(app)
+    before = []
+    reader._orders.put(lambda: before.append(variable.set("outer")))
+    reader.result()
+    seen = EventParser().feed(b"".join(reader.started().rest()))
+    assert [event.json()[:4] for event in seen] == [
+        ["outer", "changed", "kept", number] for number in (1, 2, 3)
+    ]
+    reader._orders.put(variable.get)
+    assert reader.result() == "outer"
+    assert len(set(threads)) == 1
+    reader.close()
+
+
+def test_workers_are_used_again():
+    threads = []
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        threads.append(threading.current_thread())
+        yield {"data": "x"}
+
+    app, _ = wrapped(app)
+    for _ in range(20):
+        reader = Reader(app).started()
+        reader.rest()
+        reader.close()
+    assert len(set(threads)) < 20
+
+
+# --- leaving
+
+
+def test_closing_tells_the_app_frees_its_upstream_and_does_not_wait_for_it():
+    gate = Gate({"data": "a"})
+    left = []
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: (left.append("told"), gate.put(StopIteration)))
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    assert left == ["told"]
+    assert gate.finished.wait(DEADLINE_S), "the blocked read did not return"
+
+
+def test_closing_while_the_app_is_blocked_returns_at_once():
+    gate = Gate({"data": "a"})
+    reader = Reader(wrapped(app_of(gate))[0]).started()
+    reader.next()
+    reader.close()
+    assert not gate.finished.is_set()
+    gate.put({"data": "unwanted"})
+    assert gate.finished.wait(DEADLINE_S), "the generator was not closed by its worker"
+
+
+def test_a_client_that_is_seen_to_have_left_ends_a_silent_stream():
+    gate = Gate({"data": "a"})
+    gone = threading.Event()
+    told = threading.Event()
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(told.set)
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    app, clock = wrapped(app)
+    reader = Reader(app, **{"waitress.client_disconnected": gone.is_set}).started()
+    reader.next()
+    reader.order()
+    advance_when_it_waits(clock, 1)
+    assert reader.is_waiting
+    gone.set()
+    advance_when_it_waits(clock, 1)
+    with pytest.raises(StopIteration):
+        reader.result()
+    assert told.is_set()
+    gate.put(StopIteration)
+    reader.close()
+
+
+def test_a_client_that_leaves_before_the_app_answered_is_seen():
+    gate, told = Gate(), threading.Event()
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(told.set)
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    app, clock = wrapped(app)
+    reader = Reader(app, **{"waitress.client_disconnected": lambda: True}).begin()
+    advance_when_it_waits(clock, 1)
+    reader.result()
+    assert told.is_set()
+    assert list(reader.body) == []
+    gate.put(StopIteration)
+
+
+def test_a_failure_after_the_client_left_is_no_error_in_the_log(caplog):
+    gate = Gate({"data": "a"})
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: gate.put(OSError("closed by the callback")))
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    with caplog.at_level(logging.INFO, "sse_middleware"):
+        reader.close()
+        assert gate.finished.wait(DEADLINE_S)
+    assert caplog.text == ""
+
+
+# --- ages and drains
+
+
+class Observer:
+    def __init__(self):
+        self.told = []
+
+    def opened(self, stream):
+        self.told.append("opened")
+
+    def closed(self, stream, reason):
+        self.told.append(reason)
+
+    def heartbeat(self, stream):
+        self.told.append("heartbeat")
+
+
+@pytest.mark.parametrize("worker", [lambda environ: True, lambda environ: False], ids=["w", "i"])
+def test_a_stream_past_its_age_ends_cleanly_without_an_end_event(worker):
+    gate, observer = Gate({"data": "a"}), Observer()
+    app, clock = wrapped(
+        app_of(gate),
+        max_age=100,
+        end_event="close",
+        observer=observer,
+        worker=worker,
+        heartbeat=None,
+    )
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a\n\n"
+    clock.advance(89)
+    gate.put({"data": "b"})
+    assert reader.next() == b"data: b\n\n"
+    clock.advance(11)
+    assert reader.rest() == []
+    assert observer.told == ["opened", "max_age"]
+    gate.put(StopIteration)
+    reader.close()
+
+
+def test_ages_differ_by_a_tenth():
+    from sse_middleware.serving import Pace
+
+    ages = {Pace(VirtualClock(), None, 100.0).expiry() for _ in range(100)}
+    assert len(ages) > 50
+    assert 90 <= min(ages) <= max(ages) <= 100
+
+
+def test_drain_ends_streams_between_events_and_lets_no_other_begin():
+    gate, observer = Gate({"data": "a"}), Observer()
+    app, _ = wrapped(app_of(gate), end_event="close", observer=observer)
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    assert app.drain(DEADLINE_S) is True
+    with pytest.raises(StopIteration):
+        reader.result()
+    assert observer.told == ["opened", "drain"]
+    late = Reader(app).started()
+    assert late.answers[0][0] == "503 Service Unavailable"
+    assert dict(late.answers[0][1])["Retry-After"] == "5"
+    gate.put(StopIteration)
+    reader.close()
+
+
+def test_drain_says_when_a_stream_would_not_end():
+    gate = Gate(b"data: half")
+    app, _ = wrapped(app_of(gate, SSE))
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    assert app.drain(0.05) is False
+    gate.put(b"\n\n")
+    assert reader.result() == b"\n\n"
+    gate.put(StopIteration)
+    reader.rest()
+    reader.close()
+
+
+# --- too many
+
+
+def test_over_max_streams_a_request_is_refused_until_a_worker_is_free():
+    gate = Gate({"data": "a"})
+    # Other tests' workers may still be closing: the limit counts on from them.
+    app, _ = wrapped(app_of(gate), max_streams=len(workers()) + 1)
+    first = Reader(app).started()
+    refused = Reader(app).started()
+    assert refused.answers[0][0] == "503 Service Unavailable"
+    assert refused.rest() == [b"Too many streams are open. Try again in a moment.\n"]
+    source = Reader(app, HTTP_ACCEPT="text/event-stream").started()
+    assert source.answers[0][0] == "200 OK"
+    assert source.rest() == [b"retry: 5000\n\n"]
+    first.close()
+    assert Reader(app).started().answers[0][0] == "503 Service Unavailable", "its worker is busy"
+    gate.put(StopIteration)
+    assert gate.finished.wait(DEADLINE_S)
+
+
+# --- errors
+
+
+def test_a_failure_before_the_answer_is_raised_in_the_servers_thread():
+    def app(environ, start_response):
+        raise KeyError("honest")
+
+    reader = Reader(wrapped(app)[0])
+    with pytest.raises(KeyError, match="honest"):
+        reader.started()
+    with pytest.raises(EventError, match="key is 'text'"):
+        Reader(wrapped(app_of([{"text": "x"}]))[0]).started()
+
+
+def test_a_failure_after_the_first_event_is_the_error_event(caplog):
+    observer = Observer()
+    app, _ = wrapped(app_of(Gate({"data": "a"}, KeyError("secret"))), observer=observer)
+    reader = Reader(app).started()
+    events = EventParser().feed(b"".join(reader.rest()))
+    assert [event.event for event in events] == ["message", "error"]
+    assert observer.told == ["opened", "error"]
+    assert "KeyError: 'secret'" in caplog.text
+    reader.close()
+
+
+def test_a_failure_inside_a_half_sent_event_is_raised_in_the_servers_thread():
+    app, _ = wrapped(app_of(Gate(b"data: a", KeyError("cut")), SSE))
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a"
+    with pytest.raises(KeyError, match="cut"):
+        reader.next()
+    reader.close()
+
+
+def test_a_failure_of_another_response_is_raised_in_the_servers_thread():
+    app, _ = wrapped(app_of(Gate(b"a", KeyError("cut"))))
+    reader = Reader(app).started()
+    assert reader.next() == b"a"
+    with pytest.raises(KeyError, match="cut"):
+        reader.next()
+    reader.close()
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_would_end_the_process_ends_the_stream(kind):
+    app, _ = wrapped(app_of(Gate({"data": "a"}, kind())))
+    reader = Reader(app).started()
+    reader.next()
+    with pytest.raises(ResponseError, match=f"the app raised {kind.__name__}"):
+        reader.next()
+    reader.close()
+
+
+def test_an_app_that_never_answers_is_said():
+    with pytest.raises(ResponseError, match="never called start_response"):
+        Reader(wrapped(lambda environ, start_response: [b""])[0]).started()
+
+
+def test_an_app_that_answers_twice_is_said():
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        start_response("200 OK", HTML)
+        return []
+
+    with pytest.raises(ResponseError, match="called twice"):
+        Reader(wrapped(app)[0]).started()
+
+
+def test_an_app_that_answers_after_its_first_event_fails_as_events_do(caplog):
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        yield {"data": "a"}
+        start_response("500 Late", HTML)
+
+    reader = Reader(wrapped(app)[0]).started()
+    events = EventParser().feed(b"".join(reader.rest()))
+    assert [event.event for event in events] == ["message", "error"]
+    assert "start_response came after the body" in caplog.text
+    reader.close()
+
+
+def test_a_generator_that_fails_as_it_is_closed_is_logged(caplog):
+    done = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        try:
+            for _ in range(10_000):
+                yield {"data": "x" * 1000}
+        finally:
+            done.set()
+            raise KeyError("in finally")
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    assert done.wait(DEADLINE_S)
+    Reader(wrapped(app_of([{"data": "b"}]))[0]).started()
+    assert_logged(caplog, "closing the response of the app failed")
+
+
+def test_a_generator_that_ignores_its_closing_is_logged(caplog):
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        while True:
+            try:
+                yield {"data": "x" * 1000}
+            except GeneratorExit:
+                yield {"data": "no"}
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    assert_logged(caplog, "closing the response of the app failed")
+
+
+def assert_logged(caplog, text):
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.01)):
+        if text in caplog.text:
+            return
+        pause.wait(0.01)
+    raise AssertionError(f"{text!r} was not logged in time")

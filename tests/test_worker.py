@@ -1,0 +1,181 @@
+"""Threads that are used again and end when idle; greenlets under gevent; forks."""
+
+import contextvars
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sse_middleware import worker
+from sse_middleware.worker import workers
+
+DEADLINE_S = 10
+
+
+def ran(pool, call=lambda: None, limit=10_000):
+    """Run ``call`` in ``pool`` and wait for it; what it returned."""
+    done, results = threading.Event(), []
+
+    def job():
+        results.append(call())
+        done.set()
+
+    assert pool.submit(job, contextvars.copy_context(), limit)
+    assert done.wait(DEADLINE_S), "the job did not run"
+    return results[0]
+
+
+def until(condition, what):
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.001)):
+        if condition():
+            return
+        pause.wait(0.001)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    monkeypatch.setattr(worker, "_threads", None)
+    return workers()
+
+
+def test_nothing_is_made_before_the_first_request():
+    code = (
+        "import threading, sse_middleware.middleware as m; from sse_middleware import worker;"
+        "m.SSEMiddleware(lambda environ, start_response: []);"
+        "assert threading.active_count() == 1 and worker._threads is None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_an_idle_thread_is_used_again(pool):
+    first = ran(pool, threading.current_thread)
+    until(lambda: pool._idle, "the thread to be idle")
+    assert ran(pool, threading.current_thread) is first
+    assert first.daemon
+
+
+def test_jobs_that_run_at_once_have_a_thread_each(pool):
+    both = threading.Barrier(2, timeout=DEADLINE_S)
+    for _ in range(2):
+        assert pool.submit(both.wait, contextvars.copy_context(), 2)
+    until(lambda: len(pool) == 0, "the two jobs to meet")
+
+
+def test_an_idle_thread_ends_after_a_while(pool, monkeypatch):
+    monkeypatch.setattr(worker, "_IDLE_S", 0.01)
+    thread = ran(pool, threading.current_thread)
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive()
+    assert pool._idle == []
+    assert ran(pool, threading.current_thread) is not thread
+
+
+def test_jobs_never_get_lost_while_threads_end(pool, monkeypatch):
+    monkeypatch.setattr(worker, "_IDLE_S", 0.0005)
+    pause = threading.Event()
+    for _ in range(300):
+        ran(pool)
+        pause.wait(0.0005)
+
+
+def test_a_job_over_the_limit_is_refused_until_one_is_done(pool):
+    gate = threading.Event()
+    context = contextvars.copy_context()
+    assert pool.submit(lambda: gate.wait(DEADLINE_S), context, 1)
+    assert pool.submit(lambda: None, context, 1) is None
+    gate.set()
+    until(lambda: len(pool) == 0, "the job to end")
+    assert pool.submit(lambda: None, contextvars.copy_context(), 1)
+
+
+def test_a_job_runs_in_the_context_of_whoever_submitted_it(pool):
+    variable = contextvars.ContextVar("variable", default="outside")
+    variable.set("inside")
+    assert ran(pool, variable.get) == "inside"
+
+
+FORKED = """
+import os, threading
+from contextvars import copy_context
+from sse_middleware.worker import workers
+
+def run():
+    done = threading.Event()
+    workers().submit(done.set, copy_context(), 100)
+    assert done.wait(10)
+
+run()
+pid = os.fork()
+if pid:
+    assert os.waitpid(pid, 0)[1] == 0
+else:
+    run()
+"""
+
+
+def test_a_forked_process_starts_with_no_threads_of_its_parent():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=60)
+
+
+BLOCKED = """
+import threading, time
+from contextvars import copy_context
+from sse_middleware.worker import workers
+started = threading.Event()
+workers().submit(lambda: (started.set(), time.sleep(600)), copy_context(), 1)
+assert started.wait(10)
+"""
+
+
+def test_the_interpreter_exits_though_a_worker_is_blocked():
+    subprocess.run([sys.executable, "-c", BLOCKED], check=True, timeout=60)
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from contextvars import ContextVar, copy_context
+from gevent.event import Event
+from sse_middleware.worker import workers
+
+variable = ContextVar("variable", default="outside")
+seen = []
+
+def request():
+    variable.set("inside")
+    pool = workers()
+    assert type(pool).__name__ == "_Greenlets" and not pool.are_counted
+    signal = pool.signal()
+    started = Event()
+
+    def blocked():
+        seen.append(variable.get())
+        started.set()
+        try:
+            gevent.sleep(600)
+        except gevent.GreenletExit:
+            seen.append("killed")
+            signal.set()
+
+    job = pool.submit(blocked, copy_context(), 1)
+    assert pool.submit(lambda: None, copy_context(), 1), "greenlets are not limited"
+    assert started.wait(10)
+    job.kill()
+    assert signal.wait(10)
+    assert not signal.wait(0)
+    gevent.sleep(0)
+    assert job.is_done and len(pool) == 0
+
+gevent.spawn(request).get(timeout=30)
+assert seen == ["inside", "killed"], seen
+assert type(workers()).__name__ == "_Threads", "outside a greenlet of a server"
+"""
+
+
+def test_under_gevent_workers_are_greenlets_that_can_be_killed():
+    pytest.importorskip("gevent")
+    subprocess.run([sys.executable, "-c", GREENLETS], check=True, timeout=60)
