@@ -8,21 +8,79 @@ be seen without reading; waitress has a callable. Elsewhere the heartbeat's fail
 import _socket
 import os
 from importlib import import_module
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Protocol
 
 __all__ = ["Probe", "find_fd", "find_probe", "is_closed"]
 
-#: Whether the client has left.
-Probe = Callable[[], bool]
+
+class Probe(Protocol):
+    """What tells whether a client has left."""
+
+    #: Seconds after which to ask again; None where a change is told.
+    looks_every_s: Optional[float]
+
+    def has_left(self) -> bool:
+        """Whether the client has left."""
+
+    def stop(self) -> None:
+        """Nobody will ask again, and the connection may be closed."""
 
 
-def find_probe(environ: Dict[str, Any]) -> Optional[Probe]:
-    """What tells whether this request's client has left; None where nothing does."""
+def find_probe(
+    environ: Dict[str, Any], wake: Callable[[], object], *, is_greenlet: bool
+) -> Optional[Probe]:
+    """What tells whether this request's client has left; None where nothing does.
+
+    For a greenlet the hub watches the connection and calls ``wake()``; a thread has to ask.
+    """
     asked = environ.get("waitress.client_disconnected")
     if asked is not None:
-        return lambda: bool(asked())
+        return _Poll(asked)
     fd = find_fd(environ)
-    return None if fd is None else lambda: is_closed(fd)
+    if fd is None:
+        return None
+    return _Watch(fd, wake) if is_greenlet else _Poll(lambda: is_closed(fd))
+
+
+class _Poll:
+    looks_every_s: Optional[float] = 1.0
+
+    def __init__(self, has_left: Callable[[], bool]) -> None:
+        self._has_left = has_left
+
+    def has_left(self) -> bool:
+        return self._has_left()
+
+    def stop(self) -> None:
+        """Nothing goes on between two looks."""
+
+
+class _Watch:
+    """Ten thousand silent streams cost nothing while nobody leaves."""
+
+    looks_every_s: Optional[float] = None
+
+    def __init__(self, fd: int, wake: Callable[[], object]) -> None:
+        import gevent
+
+        self._fd = fd
+        self._wake = wake
+        self._is_gone = False
+        self._watcher = gevent.get_hub().loop.io(fd, 1)
+        self._watcher.start(self._readable)
+
+    def has_left(self) -> bool:
+        return self._is_gone
+
+    def stop(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+
+    def _readable(self) -> None:
+        self._watcher.stop()  # what a client sends ahead would be readable for ever
+        if is_closed(self._fd):
+            self._is_gone = True
+            self._wake()
 
 
 def find_fd(environ: Dict[str, Any]) -> Optional[int]:

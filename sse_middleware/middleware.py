@@ -182,10 +182,12 @@ class SSEMiddleware:
         hand = Handover(pool.signal(), pool.signal(), on_demand=on_demand)
         answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
         stream.is_open = answer.is_open
-        serving = Serving(hand, answer, stream, pace, find_probe(environ), self._registry)
+        probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
+        serving = Serving(hand, answer, stream, pace, probe, self._registry)
         call = partial(run_request, self.app, environ, hand, answer, stream, self._recogniser)
         serving.job = pool.submit(call, copy_context(), self._max_streams)
         if serving.job is None:
+            serving.close()
             return _too_many(environ, start_response)
         return serving.begin(start_response)
 

@@ -24,8 +24,6 @@ __all__ = ["Pace", "Serving"]
 
 #: How long a declared stream may be silent before it is opened with a comment, in seconds.
 _OPENS_AFTER_S = 1.0
-#: How often a silent client is looked at, in seconds.
-_LOOKS_EVERY_S = 1.0
 
 
 class Pace(NamedTuple):
@@ -67,8 +65,8 @@ class Serving:
         self._registry = registry
         self._tail = b"\n\n"
         self._is_over = False
-        now = self._clock.monotonic()
-        self._looks_at = now + _LOOKS_EVERY_S
+        self._looks_at: Optional[float] = None
+        self._look_again_later()
         self._beats_at: Optional[float] = None
         self._expires_at: Optional[float] = None
 
@@ -88,6 +86,7 @@ class Serving:
             raise
         if self._answer.whole is not None:
             self._is_over = True
+            self._stop_looking()
             return self._answer.whole
         if self._answer.is_stream:
             self._expires_at = self._pace.expiry()
@@ -186,18 +185,26 @@ class Serving:
                 self._abandon("max_age")
 
     def _has_left(self) -> bool:
-        if self._probe is None or not self._is_due(self._looks_at):
+        if self._probe is None or (self._looks_at is not None and not self._is_due(self._looks_at)):
             return False
-        self._looks_at = self._clock.monotonic() + _LOOKS_EVERY_S
-        return self._probe()
+        self._look_again_later()
+        return self._probe.has_left()
+
+    def _look_again_later(self) -> None:
+        every_s = None if self._probe is None else self._probe.looks_every_s
+        self._looks_at = None if every_s is None else self._clock.monotonic() + every_s
+
+    def _stop_looking(self) -> None:
+        if self._probe is not None:
+            self._probe.stop()
+            self._probe = self._looks_at = None
 
     def _is_due(self, at: Optional[float]) -> bool:
         return at is not None and self._clock.monotonic() >= at
 
     def _patience_s(self) -> Optional[float]:
         """Seconds until something is due; None if nothing ever is."""
-        looks_at = None if self._probe is None else self._looks_at
-        due = [at for at in (looks_at, self._beats_at, self._expires_at) if at is not None]
+        due = [at for at in (self._looks_at, self._beats_at, self._expires_at) if at is not None]
         return max(0.0, min(due) - self._clock.monotonic()) if due else None
 
     def _rest(self) -> None:
@@ -215,5 +222,6 @@ class Serving:
 
     def _finish(self, reason: str) -> None:
         self._is_over = True
+        self._stop_looking()
         if self._answer.is_stream:
             self._registry.closed(self, self._stream, reason)

@@ -3,10 +3,16 @@
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 
 import pytest
 
 from sse_middleware.disconnect import find_fd, find_probe, is_closed
+
+
+def fail():
+    raise AssertionError("a thread is never woken")
 
 
 @pytest.fixture
@@ -78,18 +84,18 @@ def test_a_connection_that_the_server_closed_counts_as_left(pair):
 def test_the_servers_socket_is_looked_at(pair, name):
     client, server = pair
     assert find_fd({name: server}) == server.fileno()
-    probe = find_probe({name: server})
-    assert not probe()
+    probe = find_probe({name: server}, fail, is_greenlet=False)
+    assert not probe.has_left()
     client.close()
     assert has_become_closed(server)
-    assert probe()
+    assert probe.has_left()
+    assert probe.looks_every_s == 1.0
 
 
 def test_waitress_is_asked():
     for answer in (True, False):
-        assert (
-            find_probe({"waitress.client_disconnected": lambda answer=answer: answer})() is answer
-        )
+        environ = {"waitress.client_disconnected": lambda answer=answer: answer}
+        assert find_probe(environ, fail, is_greenlet=False).has_left() is answer
 
 
 def test_a_tls_connection_is_left_alone(pair):
@@ -99,8 +105,38 @@ def test_a_tls_connection_is_left_alone(pair):
         server, do_handshake_on_connect=False, server_hostname="localhost"
     )
     with wrapped:
-        assert find_probe({"gunicorn.socket": wrapped}) is None
+        assert find_probe({"gunicorn.socket": wrapped}, fail, is_greenlet=False) is None
 
 
 def test_elsewhere_nothing_tells():
-    assert find_probe({}) is None
+    assert find_probe({}, fail, is_greenlet=False) is None
+
+
+WATCHED = """
+from gevent import monkey, socket
+monkey.patch_all()
+import gevent
+from gevent.event import Event
+from sse_middleware.disconnect import find_probe
+
+listener = socket.create_server(("127.0.0.1", 0))
+for talkative in (False, True):
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    woken = Event()
+    probe = find_probe({"gunicorn.socket": server}, woken.set, is_greenlet=True)
+    assert probe.looks_every_s is None and not probe.has_left()
+    if talkative:
+        client.sendall(b"more")
+        gevent.sleep(0.05)
+        assert not woken.is_set() and not probe.has_left()
+    else:
+        client.close()
+        assert woken.wait(10) and probe.has_left()
+    probe.stop()
+"""
+
+
+def test_under_gevent_the_hub_watches_the_connection():
+    pytest.importorskip("gevent")
+    subprocess.run([sys.executable, "-c", WATCHED], check=True, timeout=60)

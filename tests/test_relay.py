@@ -96,7 +96,10 @@ FAILURES = {
     "data that is no JSON": ([b"data: {\n\n"], "upstream sent '{': expected JSON"),
     "lines without their ends": ([b"data: {}", b"data: {}"], "rather than its iter_lines"),
     "a web page": ([b"<html></html>\n"], "ended before its first event"),
-    "text": (["data: {}\n\n"], "chunk is 'data: {}\\n\\n': expected an SDK object, a dict or bytes"),
+    "text": (
+        ["data: {}\n\n"],
+        "chunk is 'data: {}\\n\\n': expected an SDK object, a dict or bytes",
+    ),
     "None": ([None], "chunk is None"),
 }
 
@@ -153,7 +156,9 @@ def test_a_response_that_is_no_stream_is_refused():
     assert texts(list(relay(Response()))) == ["a"]
     with pytest.raises(UpstreamError, match="upstream answered 429: expected 200"):
         next(relay(Response(429)))
-    with pytest.raises(UpstreamError, match="upstream sent 'application/json': expected text/event"):
+    with pytest.raises(
+        UpstreamError, match="upstream sent 'application/json': expected text/event"
+    ):
         next(relay(Response(content_type="application/json")))
 
 
@@ -201,9 +206,7 @@ def plain_text(body):
     return text
 
 
-@pytest.mark.parametrize(
-    "row", chat_recordings(), ids=[row["file"] for row in chat_recordings()]
-)
+@pytest.mark.parametrize("row", chat_recordings(), ids=[row["file"] for row in chat_recordings()])
 def test_a_recorded_stream_goes_through_as_its_text(row):
     body = (SHARED / row["file"]).read_bytes()
     pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
