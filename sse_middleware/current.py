@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Callable, Iterator, List, Optional
 
+from sse_middleware.framing import Framing
+
 __all__ = ["CurrentStream", "current_stream", "showing"]
 
 _log = logging.getLogger("sse_middleware")
@@ -20,7 +22,7 @@ class CurrentStream:
     Outside a request that the middleware serves it is inert: its callbacks never fire.
     """
 
-    def __init__(self, last_event_id: str = "", framing: object = None) -> None:
+    def __init__(self, last_event_id: str = "", framing: Optional[Framing] = None) -> None:
         #: The Last-Event-ID that the client sent, or "".
         self.last_event_id = last_event_id
         #: Whether the client left before the stream had ended.

@@ -9,6 +9,7 @@ from typing import List, Optional, Set, Tuple
 
 __all__ = [
     "EVENT_STREAM",
+    "HOP_BY_HOP",
     "Headers",
     "accepts_event_stream",
     "find_header",
@@ -23,8 +24,8 @@ Headers = List[Tuple[str, str]]
 
 EVENT_STREAM = "text/event-stream"
 
-# RFC 9110 section 7.6.1, and the older names that RFC 2616 section 13.5.1 listed.
-_HOP_BY_HOP = {
+#: For one connection only: RFC 9110 section 7.6.1, and what RFC 2616 section 13.5.1 listed.
+HOP_BY_HOP = {
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -75,7 +76,7 @@ def stream_headers(headers: Headers) -> Headers:
 
 def hop_by_hop(headers: Headers) -> List[str]:
     """The names among ``headers`` that a server alone may set, or that Connection nominates."""
-    unwanted = _HOP_BY_HOP | _nominated(headers)
+    unwanted = HOP_BY_HOP | _nominated(headers)
     return [name for name, _ in headers if name.lower() in unwanted]
 
 
@@ -84,7 +85,7 @@ def without_content(headers: Headers) -> Headers:
     return [
         (name, value)
         for name, value in headers
-        if name.lower() not in {"content-type", "content-length"} | _HOP_BY_HOP
+        if name.lower() not in {"content-type", "content-length"} | HOP_BY_HOP
     ]
 
 

@@ -20,6 +20,7 @@ from sse_middleware.current import CurrentStream, showing
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import Dumps
+from sse_middleware.framing import END_ID, ErrorEvent, Framing
 from sse_middleware.handover import Handover
 from sse_middleware.headers import stream_headers
 from sse_middleware.inline import Inline
@@ -30,7 +31,7 @@ from sse_middleware.registry import Registry
 from sse_middleware.remote import RemoteAnswer, run_request
 from sse_middleware.response import Answer, Body, Environ, StartResponse, WSGIApp
 from sse_middleware.serving import Pace, Serving
-from sse_middleware.stream import END_ID, ErrorEvent, EventStream, Framing
+from sse_middleware.stream import EventStream
 from sse_middleware.worker import workers
 
 __all__ = ["SSEMiddleware"]

@@ -11,9 +11,10 @@ from sse_middleware.advice import Advice
 from sse_middleware.current import CurrentStream
 from sse_middleware.errors import ResponseError
 from sse_middleware.event import Event
+from sse_middleware.framing import Framing
 from sse_middleware.headers import is_encoded, is_event_stream, stream_headers, without_content
 from sse_middleware.response import Answer, Body
-from sse_middleware.stream import EventStream, Framing
+from sse_middleware.stream import EventStream
 
 __all__ = ["Recogniser"]
 

@@ -16,9 +16,9 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from sse_middleware.errors import OptionError, UpstreamError, shown
 from sse_middleware.event import Event
+from sse_middleware.framing import END_ID
 from sse_middleware.headers import EVENT_STREAM
 from sse_middleware.parser import EventParser
-from sse_middleware.stream import END_ID
 
 __all__ = ["relay"]
 

@@ -7,87 +7,18 @@ dicts through (Django, web.py).
 
 import logging
 import uuid
-from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Union
+from typing import Any, Iterable, Iterator, Mapping, Optional
 
 from sse_middleware.current import current_stream
 from sse_middleware.errors import EventError, OptionError, shown
-from sse_middleware.event import Dumps, Event, encode
+from sse_middleware.event import Event, encode
+from sse_middleware.framing import END_ID, Framing, generic_error, with_end_id
 
-__all__ = [
-    "END_ID",
-    "ErrorEvent",
-    "EventStream",
-    "Framing",
-    "ends_in_blank_line",
-    "event_stream",
-]
-
-#: The id of every last frame: an EventSource that comes back with it is told to stop.
-END_ID = "sse:end"
-
-#: From an exception and the id under which it was logged, the event to send, or None.
-ErrorEvent = Callable[[Exception, str], Optional[Mapping[str, Any]]]
+__all__ = ["EventStream", "ends_in_blank_line", "event_stream"]
 
 _ITEM = 'a mapping such as {"data": ...}, an Event, or bytes that are a finished frame'
 
 _log = logging.getLogger("sse_middleware")
-
-
-def _generic_error(error: Exception, error_id: str) -> Mapping[str, Any]:
-    """What a client may know of a failure: where it was logged, in the form that OpenAI uses."""
-    told = {"message": "The stream failed.", "type": "stream_error", "code": error_id}
-    return {"event": "error", "data": {"error": told}}
-
-
-class Framing(NamedTuple):
-    """The options that say how items become frames; see `event_stream`."""
-
-    items: str = "event"
-    dumps: Optional[Dumps] = None
-    retry: Optional[int] = None
-    end_event: Union[str, Mapping[str, Any], None] = None
-    error_event: Optional[ErrorEvent] = None
-
-    def checked(self, options: Mapping[str, Any]) -> "Framing":
-        """This, with ``options`` put in.
-
-        Raises:
-            OptionError: an unknown option, or a value without meaning.
-        """
-        for name in options:
-            if name not in self._fields:
-                raise OptionError("option", shown(name), "one of " + ", ".join(self._fields))
-        framing = self._replace(**options)
-        if framing.items not in ("event", "data"):
-            raise OptionError("items", shown(framing.items), "'event' or 'data'")
-        for name in ("dumps", "error_event"):
-            value = getattr(framing, name)
-            if value is not None and not callable(value):
-                raise OptionError(name, shown(value), "a callable or None")
-        try:
-            encode(framing.end_fields() or {}, dumps=framing.dumps)
-            Event("", retry=framing.retry)
-        except EventError as error:
-            raise OptionError(error.thing, error.measured, error.expected) from None
-        return framing
-
-    def end_fields(self) -> Optional[Mapping[str, Any]]:
-        """The fields of the end event, or None where there is none."""
-        if self.end_event is None:
-            return None
-        if self.end_event in ("", "message"):
-            raise OptionError("end_event", shown(self.end_event), "a name that tells it apart")
-        if isinstance(self.end_event, str):
-            return {"event": self.end_event, "data": "", "id": END_ID}
-        if not isinstance(self.end_event, Mapping):
-            raise OptionError("end_event", shown(self.end_event), "a str, a mapping or None")
-        return _with_end_id(self.end_event)
-
-
-def _with_end_id(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    if fields.get("id") not in (None, END_ID):
-        raise EventError("id", shown(fields["id"]), f"{END_ID!r} on the event that ends a stream")
-    return {**fields, "id": END_ID}
 
 
 def event_stream(source: Iterable[Any], **options: Any) -> "EventStream":
@@ -116,8 +47,7 @@ def event_stream(source: Iterable[Any], **options: Any) -> "EventStream":
         raise OptionError("source", shown(source), "an iterable of mappings, such as a generator")
     if not hasattr(source, "__iter__"):
         raise OptionError("source", shown(source), "an iterable (WSGI has no async generators)")
-    inherited = current_stream().framing
-    framing = inherited if isinstance(inherited, Framing) else Framing()
+    framing = current_stream().framing or Framing()
     return EventStream(source, framing.checked(options) if options else framing)
 
 
@@ -210,7 +140,7 @@ class EventStream:
             raise EventError("item", shown(fields), "the rest of the event that bytes had begun")
         name = fields.get("event")
         if fields.get("id") == END_ID or (name is not None and name == self._end_name):
-            fields = _with_end_id(fields)
+            fields = with_end_id(fields)
             self._finish()
         if self._retry is not None and fields.get("data") is not None:
             own = fields.get("retry")
@@ -281,7 +211,7 @@ class EventStream:
                 return fields
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")
-        return _generic_error(error, error_id)
+        return generic_error(error, error_id)
 
     def _close_quietly(self) -> None:
         try:

@@ -7,7 +7,7 @@ import pytest
 from sse_middleware import Event, EventParser, event_stream
 from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import EventError, OptionError
-from sse_middleware.stream import END_ID, Framing
+from sse_middleware.framing import END_ID, Framing
 
 END = b"event: close\nid: sse:end\ndata: \n\n"
 

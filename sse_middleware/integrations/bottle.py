@@ -13,8 +13,9 @@ from typing import Any, Iterable, Iterator, Mapping, Optional
 from sse_middleware.current import current_stream
 from sse_middleware.errors import EventError
 from sse_middleware.event import Event
+from sse_middleware.framing import Framing
 from sse_middleware.headers import is_event_stream, stream_headers
-from sse_middleware.stream import Framing, event_stream
+from sse_middleware.stream import event_stream
 
 __all__ = ["SSEPlugin", "adapt"]
 
@@ -140,10 +141,8 @@ class _Cast:
     def __call__(self, out: Any, peek: Any = None) -> Any:
         framing = current_stream().framing
         if self.options is not None:
-            framing = (framing if isinstance(framing, Framing) else Framing())._replace(
-                **self.options
-            )
-        if not isinstance(framing, Framing) or not self._may_hold_events(out):
+            framing = (framing or Framing())._replace(**self.options)
+        if framing is None or not self._may_hold_events(out):
             return self._cast(out)
         if self._bottle.request.method == "HEAD":
             _close(out)  # unrun: an answer that nobody will read may cost money

@@ -9,24 +9,13 @@ import json
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from sse_middleware.clock import Clock
+from sse_middleware.headers import HOP_BY_HOP
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["ReceivedRequest", "Reply", "RequestHeaders"]
 
-# RFC 9110 7.6.1. They belong to the connection that was recorded, and so does its Content-Length:
-# the connection that replays has its own.
-_OF_THE_CONNECTION = {
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
+# They belong to the connection that was recorded: the one that replays has its own.
+_OF_THE_CONNECTION = {"content-length", *HOP_BY_HOP}
 
 
 class RequestHeaders(Mapping[str, str]):
