@@ -279,6 +279,7 @@ def test_stall_keeps_the_connection_open_and_silent_until_the_client_leaves():
 
 
 def test_closing_ends_stalled_delayed_idle_and_unread_connections_at_once():
+    before = set(threading.enumerate())  # other tests' servers may still be ending
     upstream = FakeUpstream()
     upstream.play(Recording(BODY, end="stall"))
     upstream.play(Recording(BODY, chunks=[(3600, 27)]), speed=1)
@@ -291,7 +292,7 @@ def test_closing_ends_stalled_delayed_idle_and_unread_connections_at_once():
     began = time.monotonic()
     upstream.close()
     assert time.monotonic() - began < 3
-    names = [thread.name for thread in threading.enumerate()]
+    names = [thread.name for thread in set(threading.enumerate()) - before]
     assert "fake-upstream" not in names
     assert [request.client_left for request in upstream.requests] == [False] * 4
     for client in clients:
