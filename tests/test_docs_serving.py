@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -48,13 +49,11 @@ def test_a_client_that_leaves_closes_the_upstream_that_the_app_waits_for():
             stream.close = lambda: (closed.append(True), close())
             return stream
 
-    class Client:
-        class chat:
-            completions = Completions()
+    client = SimpleNamespace(chat=SimpleNamespace(completions=Completions()))
 
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/event-stream")])
-        return answer(Client, [])
+        return answer(client, [])
 
     with upstream.serve():
         body = response(SSEMiddleware(app))
