@@ -1,0 +1,97 @@
+"""`VirtualClock`: time passes only when a test says so."""
+
+import threading
+from queue import Queue
+
+import pytest
+
+from sse_middleware.clock import SystemClock
+from sse_middleware.errors import OptionError
+from sse_middleware.handover import ThreadSignal
+from sse_middleware.testing import VirtualClock
+
+DEADLINE_S = 10
+
+
+def beside(call):
+    """Run ``call`` beside the test; a queue that its result will be in."""
+    results = Queue()
+    threading.Thread(target=lambda: results.put(call()), daemon=True).start()
+    return results
+
+
+def until_waited(clock):
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.001)):
+        if clock._waiting:
+            return
+        pause.wait(0.001)
+    raise AssertionError("nobody waited on the clock")
+
+
+def test_time_passes_by_advancing_alone():
+    clock = VirtualClock()
+    assert clock.monotonic() == 0
+    clock.advance(2)
+    clock.advance(0.5)
+    assert clock.monotonic() == 2.5
+
+
+def test_a_wait_ends_when_its_time_was_advanced_and_not_before():
+    clock = VirtualClock()
+    result = beside(lambda: clock.wait(ThreadSignal(), 10))
+    until_waited(clock)
+    clock.advance(9.9)
+    assert result.empty()
+    clock.advance(0.1)
+    assert result.get(timeout=DEADLINE_S) is False
+    assert clock._waiting == []
+
+
+def test_a_wait_ends_when_its_signal_is_set():
+    clock, signal = VirtualClock(), ThreadSignal()
+    result = beside(lambda: clock.wait(signal, 10))
+    until_waited(clock)
+    signal.set()
+    assert result.get(timeout=DEADLINE_S) is True
+
+
+def test_a_wait_of_no_time_does_not_wait():
+    signal = ThreadSignal()
+    assert VirtualClock().wait(signal, 0) is False
+    signal.set()
+    assert VirtualClock().wait(signal, -1) is True
+
+
+def test_a_wait_without_end_waits_for_the_signal():
+    clock, signal = VirtualClock(), ThreadSignal()
+    result = beside(lambda: clock.wait(signal, None))
+    clock.advance(1e9)
+    signal.set()
+    assert result.get(timeout=DEADLINE_S) is True
+
+
+def test_a_sleep_takes_as_many_advances_as_it_needs():
+    clock = VirtualClock()
+    result = beside(lambda: clock.sleep(3) or clock.monotonic())
+    for _ in range(3):
+        until_waited(clock)
+        assert result.empty()
+        clock.advance(1)
+    assert result.get(timeout=DEADLINE_S) == 3
+
+
+@pytest.mark.parametrize("seconds", [-1, "1", None, float("nan")], ids=repr)
+def test_time_goes_forward_by_numbers(seconds):
+    with pytest.raises(OptionError, match="seconds is .*: expected a number >= 0"):
+        VirtualClock().advance(seconds)
+
+
+def test_the_systems_clock_waits_for_signals_in_real_time():
+    clock, signal = SystemClock(), ThreadSignal()
+    began = clock.monotonic()
+    clock.sleep(0)
+    assert clock.wait(signal, 0.01) is False
+    assert clock.monotonic() - began >= 0.01
+    signal.set()
+    assert clock.wait(signal, None) is True
