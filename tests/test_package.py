@@ -32,7 +32,7 @@ METADATA = {
     "License-File": ["LICENSE"],
     "Requires-Python": [">=3.8"],
     "Description-Content-Type": ["text/markdown"],
-    "Provides-Extra": ["testing", "redis", "fast", "cli", "demo"],
+    "Provides-Extra": ["testing", "redis", "fast", "cli", "openai", "demo"],
     "Requires-Dist": [
         'werkzeug>=1.0; extra == "testing"',
         'webtest; extra == "testing"',
@@ -41,6 +41,7 @@ METADATA = {
         'redis; extra == "redis"',
         'orjson; extra == "fast"',
         'rich; extra == "cli"',
+        'openai; extra == "openai"',
         'flask; extra == "demo"',
         'waitress; extra == "demo"',
         'requests; extra == "demo"',
