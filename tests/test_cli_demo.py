@@ -1,0 +1,395 @@
+"""sse_middleware.cli.demo: the command as a process of its own, and its app in this one.
+
+Each process is ended by its id, whatever the test found; each read of it has a deadline.
+"""
+
+import http.client
+import io
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+from pathlib import Path
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from sse_middleware import Event, EventParser, encode
+from sse_middleware.relay import relay
+from sse_middleware.testing import FakeUpstream, Recording
+
+DEADLINE_S = 60
+SCRIPT = Path(sysconfig.get_path("scripts")) / "sse-middleware"
+ANSWER = list(relay([Recording.named("chat-text").body]))
+CLOSE = Event("", event="close", id="sse:end")
+BAD_BODIES = {
+    "broken JSON": (b'{"messages"', "application/json"),
+    "no JSON at all": (b"", "application/json"),
+    "no UTF-8": (b'{"messages": ["\xff"]}', "application/json"),
+    "another content type": (b'{"messages": []}', "text/plain"),
+    "a form": (b"messages=[]", "application/x-www-form-urlencoded"),
+    "a list": (b"[]", "application/json"),
+    "null": (b"null", "application/json"),
+    "no messages": (b"{}", "application/json"),
+    "messages that are no list": (b'{"messages": "Hi"}', "application/json"),
+}
+
+pytest.importorskip("flask", reason="the extra of the demo is not installed here")
+pytest.importorskip("waitress", reason="the extra of the demo is not installed here")
+pytest.importorskip("requests", reason="the extra of the demo is not installed here")
+
+
+def environ_of_processes():
+    """What a child sees: this environment, without proxies and with buffered output."""
+    dropped = {key for key in os.environ if key.lower().endswith("_proxy")} | {"PYTHONUNBUFFERED"}
+    return {key: text for key, text in os.environ.items() if key not in dropped}
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in set(os.environ) - set(environ_of_processes()):
+        monkeypatch.delenv(name)
+
+
+class Demo:
+    """A running ``sse-middleware demo --port 0``."""
+
+    def __init__(self, folder):
+        self._errors = folder / "stderr"
+        # A test run that was itself started in the background ignores SIGINT, and a child would
+        # inherit that; what this process catches is the default in the child.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with open(self._errors, "wb") as stderr:
+                self.process = subprocess.Popen(
+                    [str(SCRIPT), "demo", "--port", "0"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    env=environ_of_processes(),
+                )
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self._lines = queue.Queue()
+        self._reader = threading.Thread(target=self._read_lines, daemon=True)
+        self._reader.start()
+
+    def _read_lines(self):
+        for line in self.process.stdout:
+            self._lines.put(line.decode())
+        self._lines.put("")
+
+    def line(self):
+        """The next line of its output, "" at its end."""
+        try:
+            return self._lines.get(timeout=DEADLINE_S)
+        except queue.Empty:
+            raise AssertionError(f"no line was printed for {DEADLINE_S} s: {self.errors}") from None
+
+    def wait(self):
+        """Its exit code."""
+        try:
+            return self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end in {DEADLINE_S} s: {self.errors}") from None
+
+    @property
+    def errors(self):
+        """Its standard error, without what waitress says while its threads are not yet all up."""
+        lines = self._errors.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("Task queue depth is "))
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        self.process.stdout.close()
+
+
+class Visit:
+    """One HTTP/1.1 request to the demo: what each read of the socket brought."""
+
+    def __init__(self, port, method="GET", path="/stream", body=b"", **headers):
+        fields = {"Host": "127.0.0.1", "Connection": "close", "Content-Length": len(body)}
+        fields.update((name.replace("_", "-"), value) for name, value in headers.items())
+        lines = [f"{method} {path} HTTP/1.1", *(f"{key}: {fields[key]}" for key in fields)]
+        self.reads = []
+        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def until(self, text):
+        """Read until ``text`` has come."""
+        while text not in b"".join(self.reads):
+            data = self.socket.recv(65536)
+            assert data, f"{text!r} did not come: {self.reads}"
+            self.reads.append(data)
+        return self
+
+    def whole(self):
+        """Read to the end; the response, with its decoded body as ``.body``."""
+        with self.socket:
+            self.reads += iter(lambda: self.socket.recv(65536), b"")
+        response = http.client.HTTPResponse(self)
+        response.begin()
+        response.body = response.read()
+        return response
+
+    def makefile(self, mode):
+        return io.BytesIO(b"".join(self.reads))
+
+
+def page_of(demo):
+    """The port, and the curl command, from the two lines that it prints."""
+    page = re.fullmatch(r"The page:  http://127\.0\.0\.1:(\d+)/\n", demo.line())
+    assert page, "the first line is not the page's"
+    stream = re.fullmatch(r"The stream: (curl -N .*)\n", demo.line())
+    assert stream, "the second line is not the stream's"
+    return int(page.group(1)), stream.group(1)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    demo = Demo(tmp_path_factory.mktemp("demo"))
+    try:
+        yield (demo, *page_of(demo))
+    finally:
+        demo.end()
+
+
+@pytest.fixture
+def port(started):
+    return started[1]
+
+
+@pytest.fixture
+def curl_command(started):
+    return started[2]
+
+
+@pytest.fixture
+def own_demo(tmp_path):
+    demo = Demo(tmp_path)
+    try:
+        yield demo
+    finally:
+        demo.end()
+
+
+# The process
+
+
+def test_the_page_shows_how_both_kinds_of_client_read_the_stream(port):
+    response = Visit(port, path="/").whole()
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    page = response.body.decode()
+    assert "<!doctype html>" in page
+    assert 'new EventSource("/stream")' in page
+    assert 'fetch("/stream"' in page
+
+
+QUESTIONS = {
+    "POST": {"method": "POST", "body": b'{"messages": []}', "Content_Type": "application/json"},
+    "EventSource": {"Accept": "text/event-stream", "Cache_Control": "no-cache"},
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_the_answer_arrives_event_by_event_and_ends_with_close(port, question):
+    visit = Visit(port, **question)
+    visit.until(b'data: {"data":"Hello"}\n\n')
+    assert b"sse:end" not in b"".join(visit.reads), "nothing came before the answer was complete"
+    reads_of_the_first_event = len(visit.reads)
+    response = visit.whole()
+    assert len(visit.reads) - reads_of_the_first_event >= 3, visit.reads
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    assert response.headers["Content-Length"] is None
+    events = EventParser().feed(response.body)
+    assert events == [Event.from_mapping(event) for event in ANSWER]
+    assert events[-1] == CLOSE
+    assert [event.id for event in events[:-1]] == [str(n) for n in range(1, len(events))]
+    text = "".join(event.json()["data"] for event in events[:-1])
+    assert text.startswith("Hello! This answer was recorded once")
+
+
+def test_an_event_source_that_comes_back_after_the_end_is_stopped(port):
+    response = Visit(port, Accept="text/event-stream", Last_Event_ID="sse:end").whole()
+    assert (response.status, response.body) == (204, b"")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")
+def test_the_printed_curl_command_prints_the_events(curl_command):
+    done = subprocess.run(
+        curl_command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environ_of_processes(),
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"".join(map(encode, ANSWER))), done.stderr
+
+
+@pytest.mark.parametrize(("body", "content_type"), BAD_BODIES.values(), ids=BAD_BODIES)
+def test_a_bad_body_is_a_400_that_tells_in_one_line_what_was_expected(port, body, content_type):
+    response = Visit(port, "POST", body=body, Content_Type=content_type).whole()
+    assert (response.status, response.headers["Content-Type"]) == (400, "application/json")
+    error = json.loads(response.body)["error"]
+    assert error["type"] == "invalid_request_error"
+    assert (
+        error["message"] == 'the body is no {"messages": [...]} in JSON, sent as application/json'
+    )
+
+
+def test_answers_to_several_clients_at_once_do_not_mix(port):
+    visits = [Visit(port, **QUESTIONS["EventSource"]) for _ in range(5)]
+    bodies = {visit.whole().body for visit in visits}
+    assert bodies == {b"".join(map(encode, ANSWER))}
+
+
+def test_nothing_is_written_to_the_standard_error(started, port):
+    Visit(port, path="/nowhere").whole()
+    assert started[0].errors == ""
+
+
+@pytest.mark.parametrize("in_mid_stream", [False, True], ids=["idle", "in mid-stream"])
+def test_an_interrupt_ends_it_with_exit_code_0_and_without_a_traceback(own_demo, in_mid_stream):
+    port, _ = page_of(own_demo)
+    if in_mid_stream:
+        visit = Visit(port, **QUESTIONS["EventSource"]).until(b"Hello")
+    own_demo.process.send_signal(signal.SIGINT)
+    assert own_demo.wait() == 0
+    assert own_demo.line() == ""
+    assert own_demo.errors == ""
+    if in_mid_stream:
+        visit.socket.close()
+
+
+# The app, in this process
+
+
+def asked(app, method="GET", path="/stream", body=b"", **extra):
+    """Status, headers and body of one request, checked by wsgiref.validate."""
+    environ = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        **extra,
+    }
+    setup_testing_defaults(environ)
+    told = []
+    answer = validator(app)(
+        environ, lambda status, headers, exc_info=None: told.append((status, headers))
+    )
+    try:
+        data = b"".join(answer)
+    finally:
+        answer.close()
+    [(status, headers)] = told
+    return status, dict(headers), data
+
+
+def with_requests(base_url, monkeypatch):
+    from sse_middleware.cli.demo import _requests_asker
+
+    return _requests_asker(base_url)
+
+
+def with_openai_absent(base_url, monkeypatch):
+    from sse_middleware.cli.demo import _asker
+
+    monkeypatch.setitem(sys.modules, "openai", None)
+    return _asker(base_url)
+
+
+def with_openai(base_url, monkeypatch):
+    from sse_middleware.cli.demo import _asker
+
+    openai = pytest.importorskip("openai", reason="openai is not installed here")
+    if not hasattr(openai, "DefaultHttpxClient"):
+        pytest.skip("this openai has no DefaultHttpxClient")
+    return _asker(base_url)
+
+
+CLIENTS = {
+    "requests": (with_requests, "python-requests/"),
+    "openai is absent": (with_openai_absent, "python-requests/"),
+    "openai": (with_openai, "OpenAI/Python "),
+}
+in_each_client = pytest.mark.parametrize(("make", "agent"), CLIENTS.values(), ids=CLIENTS)
+
+
+@in_each_client
+def test_the_app_passes_the_messages_on_and_streams_the_answer(make, agent, monkeypatch):
+    from sse_middleware.cli.demo import demo_app
+
+    messages = [{"role": "user", "content": "Grüße"}]
+    upstream = FakeUpstream()
+    upstream.play("chat-newlines")
+    upstream.play("chat-text")
+    with upstream.serve() as base_url:
+        app = demo_app(make(base_url, monkeypatch))
+        body = json.dumps({"messages": messages}).encode()
+        posted = asked(app, "POST", body=body, CONTENT_TYPE="application/json")
+        got = asked(app, HTTP_ACCEPT="text/event-stream")
+    upstream.verify()
+    assert posted[0] == got[0] == "200 OK"
+    assert posted[2] == b"".join(map(encode, relay([Recording.named("chat-newlines").body])))
+    assert got[2] == b"".join(map(encode, ANSWER))
+    assert [request.json["messages"] for request in upstream.requests] == [messages, []]
+    for request in upstream.requests:
+        assert request.path == "/v1/chat/completions"
+        assert request.json["stream"] is True
+        assert request.headers["user-agent"].startswith(agent)
+
+
+@in_each_client
+def test_an_upstream_that_fails_in_mid_stream_is_an_error_event(make, agent, monkeypatch, caplog):
+    from sse_middleware.cli.demo import demo_app
+
+    upstream = FakeUpstream()
+    upstream.play("chat-error")
+    with upstream.serve() as base_url:
+        status, _, body = asked(demo_app(make(base_url, monkeypatch)))
+    events = EventParser().feed(body)
+    assert status == "200 OK"
+    assert [event.event or "message" for event in events] == ["message"] * 4 + ["error"]
+    error = events[-1].json()["error"]
+    assert error["message"] == "The stream failed."
+    assert error["code"] in caplog.text
+    assert "The model stopped before its answer was complete." in caplog.text
+
+
+@pytest.mark.parametrize(("body", "content_type"), BAD_BODIES.values(), ids=BAD_BODIES)
+def test_the_app_refuses_a_bad_body_without_asking_the_upstream(body, content_type):
+    from sse_middleware.cli.demo import demo_app
+
+    def ask(messages):
+        raise AssertionError(f"the upstream was asked for {messages}")
+
+    status, headers, told = asked(demo_app(ask), "POST", body=body, CONTENT_TYPE=content_type)
+    assert (status, headers["Content-Type"]) == ("400 BAD REQUEST", "application/json")
+    assert told.count(b"\n") <= 1
+    assert json.loads(told)["error"]["type"] == "invalid_request_error"
+
+
+def test_the_page_ships_with_the_package():
+    from sse_middleware.cli.demo import demo_app
+
+    status, headers, page = asked(demo_app(list), path="/")
+    assert (status, headers["Content-Type"]) == ("200 OK", "text/html; charset=utf-8")
+    assert page.startswith(b"<!doctype html>")
