@@ -271,7 +271,7 @@ def test_an_interrupt_ends_it_with_exit_code_0_and_without_a_traceback(own_demo,
     own_demo.process.send_signal(signal.SIGINT)
     assert own_demo.wait() == 0
     assert own_demo.line() == ""
-    assert own_demo.errors == ""
+    assert own_demo.errors in ("", "\n")  # the latter before the server has begun to run
     if in_mid_stream:
         visit.socket.close()
 
