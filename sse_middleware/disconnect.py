@@ -16,8 +16,9 @@ __all__ = ["Probe", "find_fd", "find_probe", "is_closed"]
 class Probe(Protocol):
     """What tells whether a client has left."""
 
-    #: Seconds after which to ask again; None where a change is told.
-    looks_every_s: Optional[float]
+    @property
+    def looks_every_s(self) -> Optional[float]:
+        """Seconds after which to ask again; None where a change is told."""
 
     def has_left(self) -> bool:
         """Whether the client has left."""
@@ -36,6 +37,8 @@ def find_probe(
     asked = environ.get("waitress.client_disconnected")
     if asked is not None:
         return _Poll(asked)
+    if "asgi.scope" in environ and hasattr(environ["wsgi.input"], "receive"):
+        return _Receive(environ, wake)
     fd = find_fd(environ)
     if fd is None:
         return None
@@ -81,6 +84,45 @@ class _Watch:
         if is_closed(self._fd):
             self._is_gone = True
             self._wake()
+
+
+class _Receive:
+    """a2wsgi: after the request's body comes the message that the client has left.
+
+    It is asked for when the app has read the body, or at once where there is none. Without it
+    nobody would ever know: uvicorn drops in silence what is sent to a client that is gone.
+    """
+
+    def __init__(self, environ: Dict[str, Any], wake: Callable[[], object]) -> None:
+        self._body = environ["wsgi.input"]
+        self._wake = wake
+        self._message: Any = None
+        if environ.get("REQUEST_METHOD") == "GET" and not environ.get("CONTENT_LENGTH"):
+            self._body.buffer.extend(self._body.read())  # an empty body is a message too
+            self._ask()
+
+    @property
+    def looks_every_s(self) -> Optional[float]:
+        return 1.0 if self._message is None else None
+
+    def has_left(self) -> bool:
+        if self._message is None and not self._body.has_more:
+            self._ask()
+        message = self._message
+        if message is None or message.cancelled() or not message.done():
+            return False
+        return bool(message.exception() or message.result()["type"] == "http.disconnect")
+
+    def stop(self) -> None:
+        if self._message is not None:
+            self._message.cancel()
+
+    def _ask(self) -> None:
+        import asyncio  # not before it is there anyway
+
+        waiting = self._body.receive()
+        self._message = asyncio.run_coroutine_threadsafe(waiting, self._body.loop)
+        self._message.add_done_callback(lambda message: self._wake())
 
 
 def find_fd(environ: Dict[str, Any]) -> Optional[int]:

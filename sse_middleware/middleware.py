@@ -25,6 +25,7 @@ from sse_middleware.handover import Handover
 from sse_middleware.headers import stream_headers
 from sse_middleware.inline import Inline
 from sse_middleware.integrations.bottle import adapt
+from sse_middleware.integrations.uwsgi import release
 from sse_middleware.picking import Worker, is_event_source, last_event_id, picker
 from sse_middleware.recognise import Recogniser
 from sse_middleware.registry import Registry
@@ -177,6 +178,7 @@ class SSEMiddleware:
     ) -> Iterable[bytes]:
         """Run the request in a worker; this thread waits for what it makes."""
         environ.pop("HTTP_ACCEPT_ENCODING", None)
+        environ = release(environ)
         self._advice.on_server(environ)
         pool, pace = workers(), self._pace(environ)
         on_demand = environ.get("sse_middleware.read_ahead") == 0

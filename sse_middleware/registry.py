@@ -21,6 +21,7 @@ class Registry:
         self.is_draining = False
         self._observer = observer
         self._open: Set[Any] = set()
+        self._ending: Set[Any] = set()
 
     def opened(self, response: Any, stream: CurrentStream) -> None:
         """The server was told that a stream begins. ``response.wake()`` makes it look again."""
@@ -30,6 +31,9 @@ class Registry:
     def closed(self, response: Any, stream: CurrentStream, reason: str) -> None:
         """A stream is over: end, error, disconnect, max_age or drain."""
         self._open.discard(response)
+        job = getattr(response, "job", None)
+        if self.is_draining and job is not None:  # its generator may still be on its way out
+            self._ending.add(job)
         self._tell("closed", stream, reason)
 
     def heartbeat(self, stream: CurrentStream) -> None:
@@ -42,9 +46,12 @@ class Registry:
         for response in list(self._open):
             response.wake()
         gives_up_at = time.monotonic() + timeout_s
-        while self._open and time.monotonic() < gives_up_at:
+        while self._is_busy() and time.monotonic() < gives_up_at:
             time.sleep(0.02)  # a lock would be unsafe in a signal handler, where this may run
-        return not self._open
+        return not self._is_busy()
+
+    def _is_busy(self) -> bool:
+        return bool(self._open) or not all(job.is_done for job in list(self._ending))
 
     def _tell(self, name: str, *told: Any) -> None:
         listener: Callable[..., object] = getattr(self._observer, name, _nobody)

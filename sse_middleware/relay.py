@@ -49,10 +49,17 @@ def relay(
     if shape != "text":
         raise OptionError("shape", shown(shape), "'text'")
     if not _is_stream(upstream):
-        raise OptionError(
-            "upstream", shown(upstream), "a stream of chunks (was the call made with stream=True?)"
-        )
+        raise OptionError("upstream", shown(upstream), "a stream of chunks" + _hint(upstream))
     return _events(upstream, key)
+
+
+def _hint(upstream: Any) -> str:
+    """What was most likely forgotten."""
+    if hasattr(upstream, "__aiter__"):
+        return " (asynchronous ones cannot be read under WSGI: use the synchronous client)"
+    if hasattr(upstream, "parse"):
+        return " (of a raw response, pass .parse())"
+    return " (was the call made with stream=True?)"
 
 
 def _is_stream(upstream: Any) -> bool:
@@ -79,18 +86,19 @@ def _events(upstream: Any, key: str) -> Iterator[Dict[str, Any]]:
 def _chunks(upstream: Any) -> Iterator[Any]:
     """The chunks of the stream, as objects or as dicts; an error among them is raised."""
     parser = EventParser()
-    bytes_read = events_read = 0
-    for item in _items(upstream):
+    items = _items(upstream)
+    are_bytes, has_event = items is not upstream, False
+    for item in items:
         if not isinstance(item, (bytes, bytearray)):
             yield _sound(item)
             continue
-        bytes_read += len(item)
+        are_bytes = True
         for event in parser.feed(item):
-            events_read += 1
+            has_event = True
             if event.data == _DONE:
                 return
             yield _sound(_parsed(event))
-    if bytes_read and not events_read:
+    if are_bytes and not has_event:
         raise UpstreamError(
             "upstream ended before its first event: expected the bytes of an event stream as they "
             "came (pass the response itself rather than its iter_lines())"
@@ -111,6 +119,8 @@ def _items(upstream: Any) -> Iterable[Any]:
         _refuse_other_answers(upstream, upstream.status)
         # iterating it takes a connection that was cut for the end of the body; read1 raises
         return iter(partial(upstream.read1, _READ_BYTES), b"")
+    if isinstance(getattr(upstream, "status", None), int):  # urllib3
+        _refuse_other_answers(upstream, upstream.status)
     return upstream  # type: ignore[no-any-return]
 
 

@@ -110,7 +110,8 @@ def run_request(
         try:
             body = Body(app(environ, answer.start_response), environ)
             left = recogniser.leave(environ.get("REQUEST_METHOD", ""), answer, body, stream)
-            if body.is_whole and not answer.has_written and not isinstance(left, EventStream):
+            is_whole = body.is_whole or isinstance(left, list)  # a list also where none may leave
+            if is_whole and not answer.has_written and not isinstance(left, EventStream):
                 answer.ready(whole=left)
                 body = None  # the server closes it
             else:

@@ -216,9 +216,9 @@ class Serving:
         """Stop though the app goes on: it is told, and killed where that can be done."""
         self._finish(reason)
         self._hand.cancel()
-        self._stream.disconnect()
         if self.job is not None:
-            self.job.kill()
+            self.job.kill()  # first: what a callback frees would be killed inside its finally
+        self._stream.disconnect()
 
     def _finish(self, reason: str) -> None:
         self._is_over = True

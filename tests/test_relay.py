@@ -172,6 +172,27 @@ def test_what_is_no_stream_is_refused_when_relay_is_called(upstream):
         relay(upstream)
 
 
+def test_an_asynchronous_stream_is_named():
+    class Asynchronous:
+        def __aiter__(self):
+            raise NotImplementedError
+
+    with pytest.raises(OptionError, match="use the synchronous client"):
+        relay(Asynchronous())
+
+
+def test_a_raw_response_is_told_to_be_parsed():
+    with pytest.raises(OptionError, match=r"of a raw response, pass .parse\(\)"):
+        relay(SimpleNamespace(parse=lambda: []))
+
+
+def test_a_response_without_a_byte_is_no_answer():
+    response = Response()
+    response.iter_bytes = lambda: iter([])
+    with pytest.raises(UpstreamError, match="upstream ended before its first event"):
+        list(relay(response))
+
+
 def test_an_unknown_shape_is_refused():
     with pytest.raises(OptionError, match="shape is 'html': expected 'text'"):
         relay([], shape="html")

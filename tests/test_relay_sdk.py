@@ -466,5 +466,5 @@ def test_a_response_with_another_status_is_refused(name, ask):
     assert refusal(ask) == "upstream answered 404: expected 200"
 
 
-def test_an_error_page_read_as_bytes_is_no_stream():
-    assert refusal(urllib3_request).startswith("upstream ended before its first event")
+def test_an_error_page_read_by_urllib3_is_refused_as_well():
+    assert refusal(urllib3_request) == "upstream answered 404: expected 200"
