@@ -1,4 +1,4 @@
-"""What frameworks keep by thread and by context works in a worker, and none of it is left behind."""
+"""What frameworks keep by thread and by context works in a worker; none of it is left behind."""
 
 import threading
 from wsgiref.util import setup_testing_defaults

@@ -259,7 +259,7 @@ def test_the_versions_that_are_named_are_those_that_tox_runs():
     [flask] = re.findall(r"^Flask, (\S+) to (\S+):$", README, re.MULTILINE)
     [bottle] = re.findall(r"^Bottle, (\S+) and (\S+),", README, re.MULTILINE)
     [openai] = re.findall(r"any `openai` client from (\S+) on", README)
-    assert runs("flask") == compact(*flask)
+    assert [runs("flask")[0], runs("flask")[-1]] == compact(*flask)
     assert runs("bottle") == compact(*bottle)
     assert runs("openai") == [*compact(openai), "1", "2", "3"]
     pythons = re.findall(r"from\s+(?:Python )?(3\.\d+)\s+to\s+(3\.\d+)", README)
