@@ -133,6 +133,10 @@ def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer) -> Non
             return
         if not hand.put(item):
             return
+        if isinstance(left, EventStream) and left.ended:
+            hand.finish()  # nobody waits for what the app does after its last event
+            next(items, None)
+            return
 
 
 def _close(body: Optional[Body]) -> None:

@@ -560,18 +560,38 @@ def test_ages_differ_by_a_tenth():
 
 def test_drain_ends_streams_between_events_and_lets_no_other_begin():
     gate, observer = Gate({"data": "a"}), Observer()
-    app, _ = wrapped(app_of(gate), end_event="close", observer=observer)
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: gate.put(StopIteration))
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    app, _ = wrapped(app, end_event="close", observer=observer)
     reader = Reader(app).started()
     reader.next()
     reader.order()
     assert app.drain(DEADLINE_S) is True
+    assert gate.finished.is_set(), "drain did not wait for the generator"
     with pytest.raises(StopIteration):
         reader.result()
     assert observer.told == ["opened", "drain"]
     late = Reader(app).started()
     assert late.answers[0][0] == "503 Service Unavailable"
     assert dict(late.answers[0][1])["Retry-After"] == "5"
+    reader.close()
+
+
+def test_drain_waits_for_a_generator_but_no_longer_than_it_was_told():
+    gate = Gate({"data": "a"})
+    app, _ = wrapped(app_of(gate))
+    reader = Reader(app).started()
+    reader.next()
+    reader.order()
+    assert app.drain(0.05) is False
+    with pytest.raises(StopIteration):
+        reader.result()
     gate.put(StopIteration)
+    assert app.drain(DEADLINE_S) is True
     reader.close()
 
 
@@ -586,6 +606,23 @@ def test_drain_says_when_a_stream_would_not_end():
     assert reader.result() == b"\n\n"
     gate.put(StopIteration)
     reader.rest()
+    reader.close()
+
+
+def test_the_response_ends_with_its_end_event_whatever_the_app_does_afterwards():
+    gate, saved = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        yield {"event": "close", "data": ""}
+        assert gate.wait(DEADLINE_S)
+        saved.set()
+
+    reader = Reader(wrapped(app, end_event="close")[0]).started()
+    assert reader.rest() == [b"event: close\nid: sse:end\ndata: \n\n"]
+    assert not saved.is_set()
+    gate.set()
+    assert saved.wait(DEADLINE_S), "the code after the end event did not run"
     reader.close()
 
 
