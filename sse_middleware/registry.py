@@ -30,10 +30,10 @@ class Registry:
 
     def closed(self, response: Any, stream: CurrentStream, reason: str) -> None:
         """A stream is over: end, error, disconnect, max_age or drain."""
-        self._open.discard(response)
         job = getattr(response, "job", None)
         if self.is_draining and job is not None:  # its generator may still be on its way out
             self._ending.add(job)
+        self._open.discard(response)
         self._tell("closed", stream, reason)
 
     def heartbeat(self, stream: CurrentStream) -> None:
