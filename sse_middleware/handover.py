@@ -133,9 +133,13 @@ class Handover:
         return taken
 
     def cancel(self) -> None:
-        """Nobody will take any more: the worker hears of it at its next item."""
+        """Nobody will take any more: the worker hears of it at its next item.
+
+        A taker that still waits, in another thread than this, is let go on.
+        """
         self.is_cancelled = True
         self._wake_putter()
+        self.wake_taker()
 
     def _wake_putter(self) -> None:
         if self._is_putter_waiting:

@@ -139,15 +139,19 @@ def wrapped(app, **options):
     return SSEMiddleware(app, clock=clock, **options), clock
 
 
-def advance_when_it_waits(clock, seconds):
-    """Advance once somebody waits on ``clock``, so that the order of things is the same always."""
+def until_somebody_waits(clock):
     pause = threading.Event()
     for _ in range(int(DEADLINE_S / 0.001)):
         if clock._waiting:
-            clock.advance(seconds)
             return
         pause.wait(0.001)
     raise AssertionError("nobody waited on the clock")
+
+
+def advance_when_it_waits(clock, seconds):
+    """Advance once somebody waits on ``clock``, so that the order of things is the same always."""
+    until_somebody_waits(clock)
+    clock.advance(seconds)
 
 
 # --- heartbeats
@@ -450,6 +454,19 @@ def test_closing_while_the_app_is_blocked_returns_at_once():
     assert not gate.finished.is_set()
     gate.put({"data": "unwanted"})
     assert gate.finished.wait(DEADLINE_S), "the generator was not closed by its worker"
+
+
+def test_a_server_may_close_in_another_thread_than_the_one_that_waits():
+    gate = Gate({"data": "a"})
+    app, clock = wrapped(app_of(gate))
+    reader = Reader(app, validate=False).started()
+    reader.next()
+    reader.order()
+    until_somebody_waits(clock)
+    reader.body.close()
+    with pytest.raises(StopIteration):
+        reader.result()
+    gate.put(StopIteration)
 
 
 def test_a_client_that_is_seen_to_have_left_ends_a_silent_stream():
