@@ -225,6 +225,8 @@ DIFFERENT = [
     (Event("x", id=""), Event("x")),
     (Event("x", retry=0), Event("x")),
     (Event(""), Event()),
+    (Event(id="1"), Event()),
+    (Event(retry=1), Event()),
     (Event("x"), "x"),
     (Event("x"), {"data": "x"}),
 ]

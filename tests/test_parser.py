@@ -141,10 +141,11 @@ def test_retry_belongs_to_the_block_that_holds_it():
 
 def test_a_retry_of_any_length_is_read_or_ignored_but_never_fails():
     parser = EventParser()
-    parser.feed(b"retry: " + b"9" * 600 + b"\n")
-    assert parser.retry_ms == int("9" * 600)
-    parser.feed(b"retry: " + b"9" * 10_000 + b"\n")
-    assert parser.retry_ms == int("9" * 600)
+    parser.feed(b"retry: " + b"9" * 640 + b"\n")
+    assert parser.retry_ms == int("9" * 640)
+    parser.feed(b"retry: " + b"1" * 641 + b"\n")
+    parser.feed(b"retry: " + b"1" * 10_000 + b"\n")
+    assert parser.retry_ms == int("9" * 640)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview], ids=lambda kind: kind.__name__)
@@ -181,6 +182,19 @@ def test_an_event_past_the_bound_fails_for_good_and_loses_nothing(stream, size):
         parser.feed(b"data: ok\n\n")
     with pytest.raises(EventTooLargeError):
         parser.close()
+
+
+def test_the_bound_is_for_one_event_and_not_for_all():
+    parser = EventParser(max_event_bytes=7)
+    for _ in range(3):
+        assert parser.feed(b"data: x\n\n") == [Event("x")]
+
+
+def test_the_bound_is_16_mebibytes_unless_told_otherwise():
+    line = b"data: " + b"x" * (16 * 1024 * 1024 - 6)
+    assert len(EventParser().feed(line + b"\n\n")) == 1
+    with pytest.raises(EventTooLargeError):
+        EventParser().feed(line + b"x")
 
 
 def test_comments_for_ever_are_no_large_event():
