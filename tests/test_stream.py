@@ -325,6 +325,27 @@ def test_close_reaches_an_iterable_and_its_iterator():
     assert closed == ["iterator", "iterable"]
 
 
+def test_a_source_that_fails_to_close_does_not_hide_why_it_was_closed(caplog):
+    source = Source(KeyError("first"))
+    source.close = lambda: 1 / 0
+    with pytest.raises(KeyError, match="first"):
+        next(event_stream(source))
+    assert "closing the source of a stream failed" in caplog.text
+
+
+def test_a_stream_that_is_over_leaves_its_source_alone(caplog):
+    source = Source({"data": "x"}, KeyError(), *[{"data": n} for n in range(9)])
+    stream = event_stream(source)
+    assert len(list(stream)) == 2
+    assert list(stream) == []
+    assert len(list(source.items)) == 9
+    ended = Source({"event": "close", "data": ""}, *[{"data": n} for n in range(9)])
+    stream = event_stream(ended, end_event="close")
+    for _ in range(3):
+        list(stream)
+    assert len(list(ended.items)) == 8, "one item was looked for, so that code after the end runs"
+
+
 def test_a_source_without_close_is_fine():
     event_stream([{"data": "x"}]).close()
 
