@@ -51,6 +51,11 @@ class CurrentStream:
         if self.disconnected:  # perhaps in this very moment, in the server's thread
             self._tell()
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether somebody waits to hear of the client's leaving."""
+        return bool(self._callbacks)
+
     def disconnect(self) -> None:
         """For the middleware: the client has left. Runs the callbacks, each of them once."""
         self.disconnected = True

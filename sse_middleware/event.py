@@ -99,7 +99,7 @@ class Event:
         """
         try:
             return json.loads(self.data or "")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EventError("data", shown(self.data), f"JSON text ({error})") from error
 
     def _as_seen(self) -> tuple:  # type: ignore[type-arg]
@@ -211,6 +211,18 @@ def _plain(text: str) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
+def _has_any(characters: str, text: str) -> bool:
+    plain = _plain(text)
+    return any(character in plain for character in characters)
+
+
+def _small(name: str, number: int) -> int:
+    """The value of an ``int``, or of a subclass, that has few enough digits to be written."""
+    if int.bit_length(number) > 2048:  # int() and str() refuse what is longer, at some setting
+        raise EventError(name, f"of {int.bit_length(number)} bits", "2048 bits at most")
+    return int.__int__(number)
+
+
 def _comment_text(comment: Optional[str]) -> Optional[str]:
     if comment is not None and not isinstance(comment, str):
         raise EventError("comment", shown(comment), "a str")
@@ -220,7 +232,7 @@ def _comment_text(comment: Optional[str]) -> Optional[str]:
 def _event_name(event: Optional[str], data: object) -> Optional[str]:
     if event is None:
         return None
-    if not isinstance(event, str) or "\n" in event or "\r" in event:
+    if not isinstance(event, str) or _has_any("\n\r", event):
         raise EventError("event", shown(event), "a str without CR or LF")
     if data is None:
         raise EventError(
@@ -233,8 +245,8 @@ def _id_text(id: Union[str, int, None]) -> Optional[str]:
     if id is None:
         return None
     if isinstance(id, int) and not isinstance(id, bool):
-        return str(int(id))
-    if not isinstance(id, str) or "\n" in id or "\r" in id or "\0" in id:
+        return str(_small("id", id))
+    if not isinstance(id, str) or _has_any("\n\r\0", id):
         raise EventError("id", shown(id), "an int, or a str without CR, LF or NUL")
     return _plain(id)
 
@@ -242,9 +254,9 @@ def _id_text(id: Union[str, int, None]) -> Optional[str]:
 def _retry_ms(retry: Optional[int]) -> Optional[int]:
     if retry is None:
         return None
-    if not isinstance(retry, int) or isinstance(retry, bool) or retry < 0:
+    if not isinstance(retry, int) or isinstance(retry, bool) or int.__lt__(retry, 0):
         raise EventError("retry", shown(retry), "an int >= 0, in milliseconds")
-    return int(retry)
+    return _small("retry", retry)
 
 
 def _data_text(data: object, dumps: Optional[Dumps]) -> Optional[str]:
@@ -259,8 +271,15 @@ def _data_text(data: object, dumps: Optional[Dumps]) -> Optional[str]:
         raise EventError(
             "data",
             shown(data),
-            f"a str, or a value that dumps can serialise ({type(error).__name__}: {error})",
+            f"a str, or a value that dumps can serialise ({_told(error)})",
         ) from error
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a broken __str__ must not hide the mistake that is being told
+        return type(error).__name__
 
 
 @lru_cache(maxsize=None)

@@ -44,6 +44,8 @@ class Framing(NamedTuple):
             Event("", retry=framing.retry)
         except EventError as error:
             raise OptionError(error.thing, error.measured, error.expected) from None
+        if (framing.end_fields() or {"data": ""}).get("data") is None:
+            raise OptionError("end_event", shown(framing.end_event), "a mapping with data")
         return framing
 
     def end_fields(self) -> Optional[Mapping[str, Any]]:

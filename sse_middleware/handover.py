@@ -124,6 +124,11 @@ class Handover:
         self._is_taker_waiting = True
         return self.version != version or clock.wait(self._filled, timeout_s)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was made so far was taken."""
+        return not self._items
+
     def take(self, *, joined: bool) -> List[Any]:
         """What is there, without waiting: all of it, or one item where they are not joined."""
         count = len(self._items) if joined and not self._on_demand else min(len(self._items), 1)

@@ -20,6 +20,8 @@ class Inline:
         self._registry = registry
         self._expires_at = pace.expiry()
         self._is_over = False
+        self._is_running = False
+        self._is_closing = False
         registry.opened(self, stream)
 
     def __iter__(self) -> "Inline":
@@ -28,6 +30,7 @@ class Inline:
     def __next__(self) -> bytes:
         if self._is_over:
             raise StopIteration
+        self._is_running = True
         try:
             self._end_in_time()
             with showing(self._stream):
@@ -38,24 +41,34 @@ class Inline:
         except BaseException:
             self._finish("error")
             raise
+        finally:
+            self._is_running = False
+            if self._is_closing:
+                self.close()
         self._stream.frames_sent += 1
         self._stream.bytes_sent += len(frame)
         return frame
 
     def close(self) -> None:
-        """The server is done: the app's iterable is closed, after whoever waits for it is told."""
+        """The server is done: the app's iterable is closed, after whoever waits for it is told.
+
+        While it runs, in another thread than this, it is closed when it has run.
+        """
+        self._is_closing = True
+        if self._is_running:
+            return
         with showing(self._stream):
             if not self._is_over and not self._frames.ended and not self._stream.ended:
                 self._stream.disconnect()
                 self._finish("disconnect")
-            self._finish("end")
+            self._finish("error" if self._stream.failed else "end")
             self._frames.close()
 
     def wake(self) -> None:
         """Nothing to wake: the server's thread is in the app, or looks by itself."""
 
     def _end_in_time(self) -> None:
-        if self._frames.half_sent or self._frames.ended:
+        if self._frames.half_sent or self._frames.ended or not self._stream.frames_sent:
             return
         if self._registry.is_draining:
             self._leave("drain")

@@ -16,7 +16,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
 from sse_middleware.clock import Clock, SystemClock
-from sse_middleware.current import CurrentStream, showing
+from sse_middleware.current import CurrentStream, current_stream, showing
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import Dumps
@@ -126,7 +126,7 @@ class SSEMiddleware:
             start_response("204 No Content", [("Cache-Control", "no-store")])
             return []
         outer = environ.get("sse_middleware.stream")
-        if outer is not None:
+        if outer is not None and outer is current_stream():
             return self._nested(environ, start_response, outer)
         stream = environ["sse_middleware.stream"] = CurrentStream(came_back_with, self._framing)
         if not self._is_picked(environ):
@@ -138,7 +138,8 @@ class SSEMiddleware:
     def drain(self, timeout: float) -> bool:
         """End every stream between two events, and begin no other; for shutdown hooks.
 
-        Waits ``timeout`` seconds at most. Whether all streams had ended by then.
+        Waits ``timeout`` seconds at most, also for generators that are being closed. Whether all
+        streams had ended, and all workers of the process were free, by then.
         """
         return self._registry.drain(timeout)
 
@@ -186,7 +187,7 @@ class SSEMiddleware:
         answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
         stream.is_open = answer.is_open
         probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
-        serving = Serving(hand, answer, stream, pace, probe, self._registry)
+        serving = Serving(hand, answer, stream, pace, probe, self._registry, pool.beside)
         call = partial(run_request, self.app, environ, hand, answer, stream, self._recogniser)
         serving.job = pool.submit(call, copy_context(), self._max_streams)
         if serving.job is None:

@@ -5,7 +5,7 @@ request, when its Content-Type is ``text/event-stream``, or when its body is an 
 Content-Length whose first item is a mapping or an `Event`. Every other one leaves as it came.
 """
 
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from sse_middleware.advice import Advice
 from sse_middleware.current import CurrentStream
@@ -44,11 +44,18 @@ class Recogniser:
         if not self._is_stream(answer, body, stream):
             answer.forward()
             return body.untouched()
+        if not _is_first_frame(body, stream):  # others may have been made for other ends
+            stream.ended, stream.first_frame = False, None
+        answer.recognised()
         frames = EventStream(body, self._framing_of(body, stream))
         frames.prime()  # a failure until here is still the server's 500
         self._advice.on_headers(answer.headers)
         answer.forward(stream_headers(answer.headers))
         return frames
+
+    def failure(self, error: Exception) -> EventStream:
+        """The stream of an app that failed when the client had been sent something already."""
+        return EventStream(_raising(error), self._framing)
 
     def _is_stream(self, answer: Answer, body: Body, stream: CurrentStream) -> bool:
         declared = is_event_stream(answer.headers)
@@ -67,6 +74,11 @@ class Recogniser:
         if _is_first_frame(body, stream):
             return self._framing._replace(items="event", retry=None)
         return self._framing
+
+
+def _raising(error: Exception) -> Iterator[Any]:
+    raise error
+    yield  # a generator: it raises when it is asked
 
 
 def _without_body(answer: Answer, body: Body, stream: CurrentStream) -> Iterable[Any]:

@@ -5,6 +5,7 @@ import time
 from typing import Any, Callable, Set
 
 from sse_middleware.current import CurrentStream
+from sse_middleware.worker import running
 
 __all__ = ["Registry"]
 
@@ -21,7 +22,6 @@ class Registry:
         self.is_draining = False
         self._observer = observer
         self._open: Set[Any] = set()
-        self._ending: Set[Any] = set()
 
     def opened(self, response: Any, stream: CurrentStream) -> None:
         """The server was told that a stream begins. ``response.wake()`` makes it look again."""
@@ -30,11 +30,9 @@ class Registry:
 
     def closed(self, response: Any, stream: CurrentStream, reason: str) -> None:
         """A stream is over: end, error, disconnect, max_age or drain."""
-        job = getattr(response, "job", None)
-        if self.is_draining and job is not None:  # its generator may still be on its way out
-            self._ending.add(job)
-        self._open.discard(response)
-        self._tell("closed", stream, reason)
+        if response in self._open:
+            self._open.discard(response)
+            self._tell("closed", stream, reason)
 
     def heartbeat(self, stream: CurrentStream) -> None:
         """A comment is sent, because the app was silent."""
@@ -51,11 +49,11 @@ class Registry:
         return not self._is_busy()
 
     def _is_busy(self) -> bool:
-        return bool(self._open) or not all(job.is_done for job in list(self._ending))
+        return bool(self._open) or running() > 0  # a generator may still be on its way out
 
     def _tell(self, name: str, *told: Any) -> None:
-        listener: Callable[..., object] = getattr(self._observer, name, _nobody)
         try:
+            listener: Callable[..., object] = getattr(self._observer, name, _nobody)
             listener(*told)
         except Exception:
             _log.exception("observer.%s failed", name)

@@ -10,10 +10,12 @@ of ``requests``, httpx or the standard library, or an iterable of its raw bytes.
 """
 
 import json
+import socket
 from functools import partial
 from http.client import HTTPResponse
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
+from sse_middleware.current import current_stream
 from sse_middleware.errors import OptionError, UpstreamError, shown
 from sse_middleware.event import Event
 from sse_middleware.framing import END_ID
@@ -35,7 +37,7 @@ def relay(
     ``{"event": "message", "id": 1, "data": {key: "<text>"}}``, numbered from 1; the last dict is
     the ``close`` event, with the id that tells an EventSource to stop. Chunks without text (the
     role, usage, Azure's filter results) make no event. ``upstream`` is closed at the end, and
-    also when the consumer stops early.
+    also when the consumer stops early; when the client leaves, a read of it that waits returns.
 
     >>> chunk = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     >>> [event["data"] for event in relay([chunk])]
@@ -70,6 +72,7 @@ def _is_stream(upstream: Any) -> bool:
 
 def _events(upstream: Any, key: str) -> Iterator[Dict[str, Any]]:
     number = 0
+    current_stream().on_disconnect(partial(_abort, upstream))
     try:
         for chunk in _chunks(upstream):
             text = _text(chunk)
@@ -81,6 +84,29 @@ def _events(upstream: Any, key: str) -> Iterator[Dict[str, Any]]:
         close = getattr(upstream, "close", None)
         if close is not None:
             close()
+
+
+def _abort(upstream: Any) -> None:
+    """Let a read of ``upstream`` return that waits in another thread: closing alone does not."""
+    response = getattr(upstream, "response", upstream)  # of the SDK's stream
+    for find in (_httpx_socket, _urllib3_socket, _http_client_socket):
+        try:
+            find(response).shutdown(socket.SHUT_RDWR)
+            return
+        except (AttributeError, KeyError, OSError):
+            continue  # another client's, or gone already
+
+
+def _httpx_socket(response: Any) -> Any:
+    return response.extensions["network_stream"].get_extra_info("socket")
+
+
+def _urllib3_socket(response: Any) -> Any:
+    return getattr(response, "raw", response)._fp.fp.raw._sock
+
+
+def _http_client_socket(response: Any) -> Any:
+    return response.fp.raw._sock
 
 
 def _chunks(upstream: Any) -> Iterator[Any]:

@@ -49,6 +49,12 @@ class RemoteAnswer(Answer):
         self._hand.wake_taker()
         return write
 
+    def recognised(self) -> None:
+        """From here on the stream may be opened though the app is silent."""
+        if self._may_open and self.declared_at is None:
+            self.declared_at = self._clock.monotonic()
+            self._hand.wake_taker()
+
     def forward(self, headers: Optional[Headers] = None) -> None:
         """Keep what is to be told; the server's thread tells it when it is ready."""
         self._is_forwarded = True
@@ -89,7 +95,7 @@ class RemoteAnswer(Answer):
         if not self._is_forwarded:
             self.forward()
         self.has_written = True
-        self.ready()
+        self.ready(is_stream=self.is_stream)
         self._hand.put(data)
 
     def _refuse(self, *answer: Any) -> None:
@@ -116,6 +122,8 @@ def run_request(
                 body = None  # the server closes it
             else:
                 _hand_over(left, hand, answer)
+        except Exception as error:
+            _hand_over_failure(error, hand, answer, recogniser)
         except BaseException as error:
             hand.finish(error)
         else:
@@ -123,8 +131,21 @@ def run_request(
         _close(body)
 
 
+def _hand_over_failure(
+    error: Exception, hand: Handover, answer: RemoteAnswer, recogniser: Recogniser
+) -> None:
+    """As the error event, where the client was sent a comment already; else as it is."""
+    try:
+        if answer.is_open():
+            _hand_over(recogniser.failure(error), hand, answer)
+        else:
+            hand.finish(error)
+    except Exception as failed:  # the error event cannot be written either
+        hand.finish(failed)
+
+
 def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer) -> None:
-    answer.ready(is_stream=isinstance(left, EventStream))
+    answer.ready(is_stream=answer.is_stream or isinstance(left, EventStream))
     items = iter(left)
     while hand.wait_for_demand():
         try:

@@ -49,6 +49,9 @@ class Answer:
         self.status, self.headers, self._exc_info = status, headers, exc_info
         return self._write
 
+    def recognised(self) -> None:
+        """It is known now that the response is a stream."""
+
     def forward(self, headers: Optional[Headers] = None) -> None:
         """Tell the server; ``headers`` replace the app's."""
         self._is_forwarded = True

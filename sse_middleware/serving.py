@@ -7,7 +7,7 @@ for a second afterwards is opened with the first comment.
 """
 
 import random
-from typing import Any, Iterable, NamedTuple, Optional
+from typing import Any, Callable, Iterable, NamedTuple, Optional
 
 from sse_middleware.clock import Clock
 from sse_middleware.current import CurrentStream
@@ -54,6 +54,7 @@ class Serving:
         pace: Pace,
         probe: Optional[Probe],
         registry: Registry,
+        beside: Callable[[Callable[[], None]], object],
     ) -> None:
         self.job: Optional[Job] = None
         self._hand = hand
@@ -63,6 +64,7 @@ class Serving:
         self._pace = pace
         self._probe = probe
         self._registry = registry
+        self._beside = beside
         self._tail = b"\n\n"
         self._is_over = False
         self._looks_at: Optional[float] = None
@@ -91,6 +93,8 @@ class Serving:
         if self._answer.is_stream:
             self._expires_at = self._pace.expiry()
             self._registry.opened(self, self._stream)
+        else:
+            self._beats_at = None
         return self
 
     def _wait_for_answer(self) -> bool:
@@ -101,9 +105,7 @@ class Serving:
                 return True
             if hand.is_over:
                 raise ResponseError("the app ended without an answer")
-            first_s = self._first_comment_s()
-            if answer.declared_at is not None and first_s is not None:
-                self._beats_at = answer.declared_at + first_s  # stays due when it opens the stream
+            self._beats_at = self._opens_at()  # stays due when it opens the stream
             if self._is_due(self._beats_at) and answer.open_early():
                 return True
             if self._has_left():
@@ -111,9 +113,12 @@ class Serving:
                 return False
             hand.wait(self._clock, self._patience_s(), version)
 
-    def _first_comment_s(self) -> Optional[float]:
-        heartbeat_s = self._pace.heartbeat_s
-        return None if heartbeat_s is None else min(heartbeat_s, _OPENS_AFTER_S)
+    def _opens_at(self) -> Optional[float]:
+        """When a stream that the app declared, and is silent since, is opened with a comment."""
+        declared_at, heartbeat_s = self._answer.declared_at, self._pace.heartbeat_s
+        if declared_at is None or heartbeat_s is None:
+            return None
+        return declared_at + min(heartbeat_s, _OPENS_AFTER_S)
 
     def __iter__(self) -> "Serving":
         return self
@@ -121,7 +126,8 @@ class Serving:
     def __next__(self) -> Any:
         while True:
             version = self._hand.version
-            self._end_in_time()
+            if not self._stream.ended:
+                self._end_in_time()
             if self._is_over:
                 raise StopIteration
             taken = self._hand.take(joined=self._answer.is_stream)
@@ -136,7 +142,10 @@ class Serving:
     def close(self) -> None:
         """The server is done with the response. Never waits for the worker."""
         if not self._is_over:
-            self._abandon("disconnect")
+            if self._stream.ended and self._hand.is_empty:
+                self._finish("error" if self._stream.failed else "end")
+            else:
+                self._abandon("disconnect")
         self._hand.cancel()
 
     def wake(self) -> None:
@@ -218,7 +227,9 @@ class Serving:
         self._hand.cancel()
         if self.job is not None:
             self.job.kill()  # first: what a callback frees would be killed inside its finally
-        self._stream.disconnect()
+        self._stream.disconnected = True
+        if self._stream.has_callbacks:
+            self._beside(self._stream.disconnect)  # they may block, and this thread may not
 
     def _finish(self, reason: str) -> None:
         self._is_over = True

@@ -117,14 +117,15 @@ class EventStream:
             frame = self._frame(item)
             if frame:
                 return frame
+            if self._stream.disconnected:  # nobody is left to write nothing to
+                self._finish()
+                return b""
         self._exhausted = True
         return self._end()
 
     def _frame(self, item: Any) -> bytes:
         if isinstance(item, Event):
-            fields = dict(vars(item))
-            del fields["last_event_id"]
-            return self._event(fields)
+            return self._event(_fields(item))
         if self._framing.items == "data":
             return self._event({"data": _decoded(item) if isinstance(item, bytes) else item})
         if isinstance(item, bytes):
@@ -206,9 +207,9 @@ class EventStream:
     def _error_fields(self, error: Exception, error_id: str) -> Optional[Mapping[str, Any]]:
         if self._framing.error_event is not None:
             try:
-                fields = self._framing.error_event(error, error_id)
-                encode(fields or {}, dumps=self._framing.dumps)
-                return fields
+                told = self._framing.error_event(error, error_id) or {}
+                fields = _fields(told) if isinstance(told, Event) else told
+                return fields if encode(fields, dumps=self._framing.dumps) else None
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")
         return generic_error(error, error_id)
@@ -233,6 +234,10 @@ class EventStream:
                 return
         except Exception:
             _log.exception("failed after the end of the stream")
+
+
+def _fields(event: Event) -> Mapping[str, Any]:
+    return {name: getattr(event, name) for name in ("comment", "event", "id", "retry", "data")}
 
 
 def _decoded(data: bytes) -> str:

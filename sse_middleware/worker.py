@@ -16,7 +16,7 @@ from typing import Any, Callable, List, Optional, Set
 from sse_middleware.clock import Signal
 from sse_middleware.handover import ThreadSignal
 
-__all__ = ["Job", "Workers", "workers"]
+__all__ = ["Job", "Workers", "running", "workers"]
 
 _IDLE_S = 10.0
 
@@ -32,10 +32,7 @@ class Job:
 
     def run(self) -> None:
         """For the worker: make the call, in the context of whoever submitted it."""
-        try:
-            self._context.run(self._call)
-        finally:
-            self.is_done = True
+        self._context.run(self._call)
 
     def kill(self) -> None:
         """End it where it stands, if its worker is a greenlet; a thread cannot be ended."""
@@ -66,8 +63,16 @@ class Workers:
         if self.are_counted and len(self._running) > limit:
             self._running.discard(job)
             return None
-        self._start(job)
+        try:
+            self._start(job)
+        except BaseException:
+            self._running.discard(job)
+            raise
         return job
+
+    def beside(self, call: Callable[[], None]) -> None:
+        """Run ``call`` beside this thread, whatever the limit, in a context of its own."""
+        self.submit(call, Context(), sys.maxsize)
 
     def _start(self, job: Job) -> None:
         raise NotImplementedError
@@ -76,7 +81,11 @@ class Workers:
         try:
             job.run()
         finally:
-            self._running.discard(job)
+            self._done(job)
+
+    def _done(self, job: Job) -> None:
+        job.is_done = True
+        self._running.discard(job)
 
 
 class _Threads(Workers):
@@ -158,6 +167,7 @@ class _Greenlets(Workers):
         import gevent
 
         job._greenlet = gevent.spawn(self._run, job)
+        job._greenlet.link(lambda greenlet: self._done(job))  # also if it was killed unstarted
 
 
 _threads: Optional[_Threads] = None
@@ -169,10 +179,17 @@ def workers() -> Workers:
     global _threads, _greenlets
     gevent = sys.modules.get("gevent")
     if gevent is not None and isinstance(gevent.getcurrent(), gevent.Greenlet):
-        _greenlets = _greenlets or _Greenlets()
+        if _greenlets is None:
+            _greenlets = _Greenlets()
         return _greenlets
-    _threads = _threads or _Threads()
+    if _threads is None:
+        _threads = _Threads()
     return _threads
+
+
+def running() -> int:
+    """How many jobs are running in this process."""
+    return sum(len(pool) for pool in (_threads, _greenlets) if pool is not None)
 
 
 def _forget_threads() -> None:

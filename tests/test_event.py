@@ -169,6 +169,49 @@ class Number(enum.IntEnum):
     SEVEN = 7
 
 
+class Sly(str):
+    """A str that hides what it holds."""
+
+    def __contains__(self, text):
+        return False
+
+
+class SlyNumber(int):
+    def __lt__(self, other):
+        return False
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event": Sly("e\nretry: 1"), "data": ""},
+        {"id": Sly("1\n\ndata: x")},
+        {"retry": SlyNumber(-3)},
+        {"id": 10**5000},
+        {"retry": 10**5000},
+    ],
+    ids=["event", "id", "retry", "a huge id", "a huge retry"],
+)
+def test_no_subclass_and_no_size_gets_around_the_rules(fields):
+    with pytest.raises(EventError, match="expected"):
+        encode(fields)
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_what_cannot_even_be_told_is_still_an_event_error():
+    def dumps(value):
+        raise Unspeakable
+
+    with pytest.raises(EventError, match="Unspeakable"):
+        encode({"data": 1}, dumps=dumps)
+    with pytest.raises(EventError, match="expected JSON text"):
+        Event("[" * 200_000).json()
+
+
 def test_subclasses_of_str_and_int_are_sent_as_their_value():
     fields = {"event": Name.TICK, "id": Shout("<1>"), "data": Shout("a\nb"), "comment": Shout("c")}
     assert encode(fields) == b": c\nevent: tick\nid: <1>\ndata: a\ndata: b\n\n"

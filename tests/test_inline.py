@@ -1,5 +1,7 @@
 """A stream in the thread of the server: its ends, each told once with its reason."""
 
+import threading
+
 import pytest
 
 from sse_middleware import SSEMiddleware, current_stream
@@ -71,6 +73,31 @@ def test_a_disconnect():
     response.close()
     response.close()
     assert (told, left) == (["opened", "disconnect"], ["left"])
+
+
+def test_a_server_that_closes_in_another_thread_waits_for_the_app_to_have_run():
+    reading, go_on = threading.Event(), threading.Event()
+    closed = []
+
+    def items():
+        try:
+            yield {"data": "a"}
+            reading.set()
+            assert go_on.wait(10)
+            yield {"data": "b"}
+        finally:
+            closed.append(threading.current_thread())
+
+    _, response, told, _, _ = started(items())
+    next(response)
+    reader = threading.Thread(target=lambda: next(response), daemon=True)
+    reader.start()
+    assert reading.wait(10)
+    response.close()
+    assert closed == []
+    go_on.set()
+    reader.join(10)
+    assert told == ["opened", "disconnect"]
 
 
 def test_an_age():

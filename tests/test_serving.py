@@ -3,6 +3,7 @@
 A read that may have to wait runs beside the test (`Reader`); each wait has a deadline.
 """
 
+import contextlib
 import contextvars
 import logging
 import sqlite3
@@ -148,10 +149,32 @@ def until_somebody_waits(clock):
     raise AssertionError("nobody waited on the clock")
 
 
+def until(condition, what):
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.001)):
+        if condition():
+            return
+        pause.wait(0.001)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def advance_when_it_waits_for(clock, seconds):
+    """Advance once somebody waits for just that long, as a wait for the first comment does."""
+    moment = clock.monotonic() + seconds
+    until(lambda: any(at == moment for at, _ in clock._waiting), f"a wait of {seconds} s")
+    clock.advance(seconds)
+
+
 def advance_when_it_waits(clock, seconds):
     """Advance once somebody waits on ``clock``, so that the order of things is the same always."""
     until_somebody_waits(clock)
     clock.advance(seconds)
+
+
+@pytest.fixture(autouse=True)
+def own_workers(monkeypatch):
+    """A pool for each test: another test's workers may still be closing."""
+    monkeypatch.setattr(worker, "_threads", None)
 
 
 # --- heartbeats
@@ -281,6 +304,104 @@ def test_head_is_never_opened_with_a_comment():
     app, _ = wrapped(app_of(Gate(), SSE))
     reader = Reader(app, "HEAD").started()
     assert list(reader.body) == []
+
+
+def test_a_stream_known_by_its_first_item_is_opened_when_it_says_nothing_else():
+    gate = Gate({"data": None})
+    app, clock = wrapped(app_of(gate))
+    reader = Reader(app).begin()
+    advance_when_it_waits_for(clock, 1)
+    reader.result()
+    assert reader.next() == b": \n\n"
+    gate.put({"data": "a"})
+    assert reader.next() == b"data: a\n\n"
+    reader.close()
+
+
+def test_a_comment_comes_after_half_a_second_where_the_heartbeat_is_that_short():
+    app, clock = wrapped(app_of(Gate(), SSE), heartbeat=0.5)
+    reader = Reader(app).begin()
+    advance_when_it_waits_for(clock, 0.5)
+    reader.result()
+    assert reader.next() == b": \n\n"
+    reader.close()
+
+
+def test_no_comment_gets_into_what_is_written_or_into_a_page():
+    blocked = Gate()
+
+    def writing(environ, start_response):
+        write = start_response("200 OK", SSE)
+        write(b"data: a")
+        next(iter(blocked))
+        return []
+
+    def turning_into_a_page(environ, start_response):
+        import sys
+
+        start_response("200 OK", SSE)
+        try:
+            raise ValueError
+        except ValueError:
+            start_response("500 Oops", HTML, sys.exc_info())
+        return iter([b"<p>", *blocked])
+
+    for app in (writing, turning_into_a_page):
+        app, clock = wrapped(app, max_age=1e6)
+        reader = Reader(app, **{"waitress.client_disconnected": lambda: False}).begin()
+        if app.app is turning_into_a_page:
+            blocked.put(b"</p>", StopIteration)
+        reader.result()
+        clock.advance(100)
+        first = reader.next()
+        reader.order()
+        clock.advance(100)
+        blocked.put(b"end", StopIteration)
+        with contextlib.suppress(StopIteration):
+            assert b":" not in reader.result().replace(b"data:", b"")
+        assert b": \n" not in first
+        reader.close()
+
+
+def test_an_apps_own_500_is_not_opened_as_a_stream():
+    gate = Gate()
+
+    def app(environ, start_response):
+        import sys
+
+        start_response("200 OK", SSE)
+        try:
+            raise ValueError
+        except ValueError:
+            start_response("500 Oops", HTML, sys.exc_info())
+        next(iter(gate))
+        return [b"error page"]
+
+    app, clock = wrapped(app)
+    reader = Reader(app, **{"waitress.client_disconnected": lambda: False}).begin()
+    advance_when_it_waits_for(clock, 1)
+    advance_when_it_waits_for(clock, 1)
+    gate.put("go")
+    reader.result()
+    assert (reader.answers[0][0], list(reader.body)) == ("500 Oops", [b"error page"])
+
+
+def test_an_app_call_that_fails_after_it_was_opened_is_the_error_event(caplog):
+    gate = Gate()
+
+    def app(environ, start_response):
+        start_response("200 OK", SSE)
+        next(iter(gate))
+
+    app, clock = wrapped(app, end_event="close")
+    reader = Reader(app).begin()
+    advance_when_it_waits_for(clock, 1)
+    reader.result()
+    gate.put(KeyError("secret"))
+    (event,) = EventParser().feed(b"".join(reader.rest()))
+    assert (event.event, event.id) == ("error", "sse:end")
+    assert "KeyError: 'secret'" in caplog.text
+    reader.close()
 
 
 # --- what leaves
@@ -424,7 +545,8 @@ def test_workers_are_used_again():
         reader = Reader(app).started()
         reader.rest()
         reader.close()
-    assert len(set(threads)) < 20
+        until(lambda: worker.workers()._idle, "the worker to be free")
+    assert len(set(threads)) == 1
 
 
 # --- leaving
@@ -442,8 +564,60 @@ def test_closing_tells_the_app_frees_its_upstream_and_does_not_wait_for_it():
     reader = Reader(wrapped(app)[0]).started()
     reader.next()
     reader.close()
-    assert left == ["told"]
+    until(lambda: left == ["told"], "the callback")
     assert gate.finished.wait(DEADLINE_S), "the blocked read did not return"
+
+
+def test_a_callback_that_blocks_does_not_block_the_servers_thread():
+    gate, free = Gate({"data": "a"}), threading.Event()
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: (free.wait(DEADLINE_S), gate.put(StopIteration)))
+        start_response("200 OK", HTML)
+        return iter(gate)
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    free.set()
+    assert gate.finished.wait(DEADLINE_S)
+
+
+def test_a_generator_that_says_nothing_is_stopped_when_its_client_has_left():
+    stopped, pause = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        try:
+            yield {"data": "a"}
+            while not pause.wait(0.001):
+                yield {"data": None}
+        finally:
+            stopped.set()
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    assert stopped.wait(DEADLINE_S)
+
+
+def test_a_client_that_leaves_after_the_end_event_has_not_left():
+    gate, told, observer = threading.Event(), [], Observer()
+    after = threading.Event()
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: told.append("left"))
+        start_response("200 OK", HTML)
+        yield {"event": "close", "data": ""}
+        assert gate.wait(DEADLINE_S)
+        after.set()
+
+    reader = Reader(wrapped(app, end_event="close", observer=observer)[0]).started()
+    reader.next()
+    reader.close()
+    gate.set()
+    assert after.wait(DEADLINE_S)
+    assert (told, observer.told) == ([], ["opened", "end"])
 
 
 def test_closing_while_the_app_is_blocked_returns_at_once():
@@ -489,7 +663,7 @@ def test_a_client_that_is_seen_to_have_left_ends_a_silent_stream():
     advance_when_it_waits(clock, 1)
     with pytest.raises(StopIteration):
         reader.result()
-    assert told.is_set()
+    assert told.wait(DEADLINE_S)
     gate.put(StopIteration)
     reader.close()
 
@@ -506,7 +680,7 @@ def test_a_client_that_leaves_before_the_app_answered_is_seen():
     reader = Reader(app, **{"waitress.client_disconnected": lambda: True}).begin()
     advance_when_it_waits(clock, 1)
     reader.result()
-    assert told.is_set()
+    assert told.wait(DEADLINE_S)
     assert list(reader.body) == []
     gate.put(StopIteration)
 
@@ -565,6 +739,43 @@ def test_a_stream_past_its_age_ends_cleanly_without_an_end_event(worker):
     assert observer.told == ["opened", "max_age"]
     gate.put(StopIteration)
     reader.close()
+
+
+def test_an_answer_that_is_complete_keeps_its_end_event_whatever_the_time():
+    gate = Gate({"data": "a"})
+    app, clock = wrapped(app_of(gate), max_age=10, end_event="close", heartbeat=None)
+    reader = Reader(app).started()
+    assert reader.next() == b"data: a\n\n"
+    gate.put({"data": "b"}, StopIteration)
+    assert gate.finished.wait(DEADLINE_S)
+    until(lambda: reader.body.iterator._stream.ended, "the end event")
+    clock.advance(10)
+    end = b"event: close\nid: sse:end\ndata: \n\n"
+    assert b"".join(reader.rest()) == b"data: b\n\n" + end
+    reader.close()
+
+
+def test_an_observer_hears_of_no_end_without_a_beginning():
+    observer = Observer()
+    app, _ = wrapped(app_of(Gate({"data": "a"}, StopIteration)), observer=observer)
+
+    def refusing(*answer):
+        raise OSError("gone")
+
+    environ = {"REQUEST_METHOD": "GET"}
+    with pytest.raises(OSError, match="gone"):
+        app(environ, refusing)
+    assert observer.told == []
+
+
+def test_an_environ_that_is_used_again_is_another_request():
+    app, _ = wrapped(app_of(lambda: iter([{"data": "a"}])))
+    environ = {"REQUEST_METHOD": "GET"}
+    for _ in range(2):
+        body = app(environ, lambda *answer: None)
+        assert type(body).__name__ == "Serving"
+        assert list(body) == [b"data: a\n\n"]
+        body.close()
 
 
 def test_ages_differ_by_a_tenth():
@@ -646,8 +857,7 @@ def test_the_response_ends_with_its_end_event_whatever_the_app_does_afterwards()
 # --- too many
 
 
-def test_over_max_streams_a_request_is_refused_until_a_worker_is_free(monkeypatch):
-    monkeypatch.setattr(worker, "_threads", None)  # other tests' workers may still be closing
+def test_over_max_streams_a_request_is_refused_until_a_worker_is_free():
     gate = Gate({"data": "a"})
     app, _ = wrapped(app_of(gate), max_streams=1)
     first = Reader(app).started()

@@ -273,6 +273,14 @@ def test_error_event_makes_the_event_from_the_exception_and_the_id(caplog):
     assert events({"data": "x"}, KeyError(), error_event=lambda *_: None) == [Event("x")]
 
 
+def test_error_event_may_make_an_event_and_one_that_says_nothing_is_none():
+    options = {"error_event": lambda *_: Event("sorry", event="oops"), "end_event": "close"}
+    _, told = events({"data": "x"}, KeyError(), **options)
+    assert told == Event("sorry", event="oops", id=END_ID)
+    options = {"error_event": lambda *_: {"data": None}, "end_event": "close"}
+    assert frames({"data": "x"}, KeyError(), **options) == [b"data: x\n\n"]
+
+
 @pytest.mark.parametrize("told", [lambda *_: 1 / 0, lambda *_: {"foo": 1}, lambda *_: 7], ids=str)
 def test_an_error_event_that_fails_is_logged_and_the_generic_one_sent(told, caplog):
     _, error = events({"data": "x"}, KeyError("first"), error_event=told)
@@ -359,6 +367,8 @@ BAD = {
     "end_event": ({"end_event": 7}, "end_event is 7: expected a str, a mapping or None"),
     "an end_event with a line end": ({"end_event": "a\n"}, "event is 'a\\n'"),
     "an end_event with an unknown key": ({"end_event": {"foo": 1}}, "key is 'foo'"),
+    "an end_event without data": ({"end_event": {"event": "e"}}, "data is None: expected data"),
+    "an end_event of nothing": ({"end_event": {}}, "end_event is {}: expected a mapping with data"),
     "error_event": ({"error_event": {}}, "error_event is {}: expected a callable or None"),
 }
 

@@ -50,6 +50,12 @@ def test_nothing_is_made_before_the_first_request():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_an_idle_pool_stays_the_pool_of_the_process(pool):
+    ran(pool)
+    until(lambda: len(pool) == 0, "the job to end")
+    assert workers() is pool
+
+
 def test_an_idle_thread_is_used_again(pool):
     first = ran(pool, threading.current_thread)
     until(lambda: pool._idle, "the thread to be idle")
@@ -89,6 +95,16 @@ def test_a_job_over_the_limit_is_refused_until_one_is_done(pool):
     gate.set()
     until(lambda: len(pool) == 0, "the job to end")
     assert pool.submit(lambda: None, contextvars.copy_context(), 1)
+
+
+def test_a_thread_that_cannot_start_takes_no_place(pool, monkeypatch):
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker._Thread, "start", refused)
+    with pytest.raises(RuntimeError):
+        pool.submit(lambda: None, contextvars.copy_context(), 1)
+    assert len(pool) == 0
 
 
 def test_a_job_runs_in_the_context_of_whoever_submitted_it(pool):
@@ -169,6 +185,10 @@ def request():
     assert not signal.wait(0)
     gevent.sleep(0)
     assert job.is_done and len(pool) == 0
+    unstarted = pool.submit(blocked, copy_context(), 1)
+    unstarted.kill()
+    gevent.sleep(0.01)
+    assert unstarted.is_done and len(pool) == 0
 
 gevent.spawn(request).get(timeout=30)
 assert seen == ["inside", "killed"], seen

@@ -1,0 +1,67 @@
+"""A client leaves while the relay waits for its upstream: the read returns, whoever reads."""
+
+import threading
+
+import pytest
+
+from sse_middleware import SSEMiddleware
+from sse_middleware.relay import relay
+from sse_middleware.testing import FakeUpstream, Recording
+
+DEADLINE_S = 20
+ASKED = {"model": "m", "messages": [], "stream": True}
+
+
+def by_requests(base_url):
+    session = pytest.importorskip("requests").Session()
+    session.trust_env = False
+    return session.post(base_url + "/chat/completions", json=ASKED, stream=True)
+
+
+def by_httpx(base_url):
+    httpx = pytest.importorskip("httpx")
+    client = httpx.Client(trust_env=False, timeout=600, verify=False)
+    request = client.build_request("POST", base_url + "/chat/completions", json=ASKED)
+    return client.send(request, stream=True)
+
+
+def by_openai(base_url):
+    openai = pytest.importorskip("openai")
+    if not hasattr(openai, "OpenAI"):
+        pytest.skip("openai before 1.0 returns a bare generator, which nothing reaches into")
+    http_client = openai.DefaultHttpxClient(trust_env=False, verify=False)
+    client = openai.OpenAI(base_url=base_url, api_key="x", max_retries=0, http_client=http_client)
+    return client.chat.completions.create(**ASKED)
+
+
+def by_urllib(base_url):
+    import json
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    request = Request(base_url + "/chat/completions", json.dumps(ASKED).encode())
+    return build_opener(ProxyHandler({})).open(request)
+
+
+@pytest.mark.parametrize("ask", [by_requests, by_httpx, by_openai, by_urllib])
+def test_the_read_that_waits_returns_when_the_client_leaves(ask):
+    upstream = FakeUpstream()
+    upstream.play(Recording(Recording.named("chat-text").body, end="stall"))
+    finished = threading.Event()
+    with upstream.serve() as base_url:
+        answered = ask(base_url)
+
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/event-stream")])
+            try:
+                for event in relay(answered):
+                    if event["event"] == "message":  # the recording's own [DONE] ends the relay
+                        yield event
+            finally:
+                finished.set()
+
+        body = SSEMiddleware(app, worker=lambda environ: True)(
+            {"REQUEST_METHOD": "GET"}, lambda *answer: None
+        )
+        assert next(body).startswith(b"event: message")
+        body.close()
+        assert finished.wait(DEADLINE_S), "the blocked read did not return"
