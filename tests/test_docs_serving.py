@@ -1,14 +1,14 @@
 """The examples of docs/serving.md, run."""
 
+import queue
 import re
+import threading
 from pathlib import Path
-from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from sse_middleware import SSEMiddleware, current_stream
-from sse_middleware.testing import FakeUpstream
 
 DOC = Path(__file__).parents[1] / "docs" / "serving.md"
 TEXT = DOC.read_text("utf-8")
@@ -33,34 +33,22 @@ def test_every_example_has_its_test():
     assert len(re.findall(r"^```python$", TEXT, re.MULTILINE)) == 2
 
 
-def test_a_client_that_leaves_closes_the_upstream_that_the_app_waits_for():
-    requests = pytest.importorskip("requests")
-    answer = example("When the client leaves")["answer"]
-    upstream = FakeUpstream()
-    upstream.play("chat-text")
-    closed = []
-
-    class Completions:
-        def create(self, **asked):
-            session = requests.Session()
-            session.trust_env = False
-            stream = session.post(upstream.base_url + "/chat/completions", json=asked, stream=True)
-            close = stream.close
-            stream.close = lambda: (closed.append(True), close())
-            return stream
-
-    client = SimpleNamespace(chat=SimpleNamespace(completions=Completions()))
+def test_a_client_that_leaves_wakes_the_generator_that_waits():
+    news = example("When the client leaves")["news"]
+    inbox, ended = queue.Queue(), threading.Event()
 
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/event-stream")])
-        return answer(client, [])
+        try:
+            yield from news(inbox)
+        finally:
+            ended.set()
 
-    with upstream.serve():
-        body = response(SSEMiddleware(app))
-        assert next(body).startswith(b"event: message\nid: 1\n")
-        assert not closed
-        body.close()
-        assert closed
+    inbox.put("first")
+    body = response(SSEMiddleware(app, worker=lambda environ: True))
+    assert next(body) == b"data: first\n\n"
+    body.close()
+    assert ended.wait(20), "the generator still waits"
 
 
 def test_the_metrics_count_streams_frames_and_reasons():
