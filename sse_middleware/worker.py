@@ -71,8 +71,14 @@ class Workers:
         return job
 
     def beside(self, call: Callable[[], None]) -> None:
-        """Run ``call`` beside this thread, whatever the limit, in a context of its own."""
-        self.submit(call, Context(), sys.maxsize)
+        """Run ``call`` beside this thread, whatever the limit, in a context of its own.
+
+        Where the process can start no other thread it runs in this one.
+        """
+        try:
+            self.submit(call, Context(), sys.maxsize)
+        except RuntimeError:
+            call()
 
     def _start(self, job: Job) -> None:
         raise NotImplementedError

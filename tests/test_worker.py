@@ -104,6 +104,9 @@ def test_a_thread_that_cannot_start_takes_no_place(pool, monkeypatch):
     monkeypatch.setattr(worker._Thread, "start", refused)
     with pytest.raises(RuntimeError):
         pool.submit(lambda: None, contextvars.copy_context(), 1)
+    called = []
+    pool.beside(lambda: called.append(threading.current_thread()))
+    assert called == [threading.current_thread()]
     assert len(pool) == 0
 
 
