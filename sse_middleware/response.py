@@ -6,12 +6,13 @@ at its first item. Both let everything through as it came where the response is 
 Source: PEP 3333.
 """
 
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from sse_middleware.errors import ResponseError
 from sse_middleware.headers import Headers, find_header
 
-__all__ = ["Answer", "Body", "Environ", "StartResponse", "WSGIApp"]
+__all__ = ["Answer", "Body", "Environ", "LaterFile", "StartResponse", "WSGIApp"]
 
 Environ = Dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -76,6 +77,32 @@ class Answer:
 
 def _call(server: StartResponse, status: str, headers: Headers, exc_info: Any) -> Any:
     return server(status, headers, exc_info) if exc_info else server(status, headers)
+
+
+class LaterFile:
+    """A file that is to be wrapped in the thread of the server, where alone its wrapper works.
+
+    A subclass holds the server's own wrapper as ``wrap``.
+    """
+
+    wrap: Callable[..., Iterable[bytes]]
+
+    def __init__(self, file: Any, block_size: int = 8192) -> None:
+        self._file = file
+        self._block_size = block_size
+
+    def wrapped(self) -> Iterable[bytes]:
+        """What the server's wrapper makes of the file."""
+        return self.wrap(self._file, self._block_size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(partial(self._file.read, self._block_size), b"")
+
+    def close(self) -> None:
+        """Close the file, if it can be."""
+        close = getattr(self._file, "close", None)
+        if close is not None:
+            close()
 
 
 class Body:

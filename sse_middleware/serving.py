@@ -16,7 +16,7 @@ from sse_middleware.errors import ResponseError
 from sse_middleware.handover import Handover
 from sse_middleware.registry import Registry
 from sse_middleware.remote import RemoteAnswer
-from sse_middleware.response import StartResponse
+from sse_middleware.response import LaterFile, StartResponse
 from sse_middleware.stream import ends_in_blank_line
 from sse_middleware.worker import Job
 
@@ -89,7 +89,8 @@ class Serving:
         if self._answer.whole is not None:
             self._is_over = True
             self._stop_looking()
-            return self._answer.whole
+            whole = self._answer.whole
+            return whole.wrapped() if isinstance(whole, LaterFile) else whole
         if self._answer.is_stream:
             self._expires_at = self._pace.expiry()
             self._registry.opened(self, self._stream)

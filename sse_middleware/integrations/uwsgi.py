@@ -12,6 +12,8 @@ Source: uWSGI 2.0.31, plugins/python/wsgi_handlers.c, ``uwsgi_Input_getline`` an
 import tempfile
 from typing import Any, Dict
 
+from sse_middleware.response import LaterFile
+
 __all__ = ["release"]
 
 #: A larger request body goes to a temporary file.
@@ -33,5 +35,7 @@ def release(environ: Dict[str, Any]) -> Dict[str, Any]:
         left_bytes -= len(piece)
     body.seek(0)
     own = {**environ, "wsgi.input": body}
-    own.pop("wsgi.file_wrapper", None)
+    wrap = environ.get("wsgi.file_wrapper")
+    if wrap is not None:
+        own["wsgi.file_wrapper"] = type("FileWrapper", (LaterFile,), {"wrap": staticmethod(wrap)})
     return own

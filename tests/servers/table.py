@@ -63,7 +63,7 @@ Held by tests:
 * **gunicorn sync** says once in the log what it does to streams (below).
 * **uWSGI** answers an app that raises by closing the connection. It lends the environ and the
   body by pointers that the next request of the thread reuses; a worker gets its own, so the body
-  is read before the app is called, and files are sent there without `sendfile`.
+  is read before the app is called.
 * **granian** and **bjoern** have no `write()`. An app that calls it works in a worker.
 * **bjoern** and **waitress** send a last chunk after the head of any HEAD response that has
   no Content-Length. waitress closes the connection; on bjoern the next response is spoilt.
