@@ -138,6 +138,7 @@ def _hand_over_failure(
     try:
         if answer.is_open():
             _hand_over(recogniser.failure(error), hand, answer)
+            hand.finish()
         else:
             hand.finish(error)
     except Exception as failed:  # the error event cannot be written either

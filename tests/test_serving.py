@@ -386,20 +386,21 @@ def test_an_apps_own_500_is_not_opened_as_a_stream():
     assert (reader.answers[0][0], list(reader.body)) == ("500 Oops", [b"error page"])
 
 
-def test_an_app_call_that_fails_after_it_was_opened_is_the_error_event(caplog):
+@pytest.mark.parametrize("told", [None, lambda *_: None], ids=["generic", "none"])
+def test_an_app_call_that_fails_after_it_was_opened_is_the_error_event(told, caplog):
     gate = Gate()
 
     def app(environ, start_response):
         start_response("200 OK", SSE)
         next(iter(gate))
 
-    app, clock = wrapped(app, end_event="close")
+    app, clock = wrapped(app, end_event="close", error_event=told)
     reader = Reader(app).begin()
     advance_when_it_waits_for(clock, 1)
     reader.result()
     gate.put(KeyError("secret"))
-    (event,) = EventParser().feed(b"".join(reader.rest()))
-    assert (event.event, event.id) == ("error", "sse:end")
+    events = EventParser().feed(b"".join(reader.rest()))
+    assert [(event.event, event.id) for event in events] == [("error", "sse:end")] * (not told)
     assert "KeyError: 'secret'" in caplog.text
     reader.close()
 
