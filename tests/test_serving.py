@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from sse_middleware import EventParser, SSEMiddleware, current_stream, worker
+from sse_middleware import EventParser, SSEMiddleware, current_stream, event_stream, worker
 from sse_middleware.errors import EventError, ResponseError
 from sse_middleware.testing.clock import VirtualClock
 
@@ -214,7 +214,9 @@ def test_the_heartbeat_counts_from_the_last_frame():
 
 
 @pytest.mark.parametrize(
-    "item", [{"data": "a", "id": 1}, b"id: 1\ndata: a\n\n"], ids=["a mapping", "bytes"]
+    "item",
+    [{"data": "a", "id": 1}, {"data": "a", "id": ""}, b"id: 1\ndata: a\n\n"],
+    ids=["a mapping", "an empty id", "bytes"],
 )
 def test_after_an_id_the_heartbeat_has_no_blank_line(item):
     app, clock = wrapped(app_of(Gate(item), SSE))
@@ -682,6 +684,7 @@ def test_a_client_that_leaves_before_the_app_answered_is_seen():
     advance_when_it_waits(clock, 1)
     reader.result()
     assert told.wait(DEADLINE_S)
+    assert [answer[0] for answer in reader.answers] == ["204 No Content"]
     assert list(reader.body) == []
     gate.put(StopIteration)
 
@@ -853,6 +856,110 @@ def test_the_response_ends_with_its_end_event_whatever_the_app_does_afterwards()
     gate.set()
     assert saved.wait(DEADLINE_S), "the code after the end event did not run"
     reader.close()
+
+
+def test_a_page_in_a_worker_is_neither_drained_nor_told_of():
+    gate, observer = Gate(b"<p>"), Observer()
+    app, _ = wrapped(app_of(gate), observer=observer)
+    reader = Reader(app).started()
+    assert reader.next() == b"<p>"
+    assert app.drain(0) is False
+    gate.put(b"</p>", StopIteration)
+    assert reader.rest() == [b"</p>"]
+    reader.close()
+    assert observer.told == []
+
+
+NEVER_OPENED = {
+    "a status without body": ("GET", "204 No Content", SSE),
+    "a compressed body": ("GET", "200 OK", [*SSE, ("Content-Encoding", "gzip")]),
+    "a HEAD request": ("HEAD", "200 OK", SSE),
+}
+
+
+@pytest.mark.parametrize(("method", "status", "headers"), NEVER_OPENED.values(), ids=NEVER_OPENED)
+def test_what_is_no_stream_is_not_opened_while_the_app_is_silent(method, status, headers):
+    gate = Gate()
+
+    def app(environ, start_response):
+        start_response(status, headers)
+        next(iter(gate))
+        return []
+
+    app, clock = wrapped(app)
+    reader = Reader(app, method, False, **{"waitress.client_disconnected": lambda: False}).begin()
+    advance_when_it_waits_for(clock, 1)
+    advance_when_it_waits_for(clock, 1)
+    assert reader.answers == []
+    gate.put("go")
+    reader.result()
+    assert [answer[0] for answer in reader.answers] == [status]
+
+
+def test_what_was_written_is_sent_though_the_app_blocks_afterwards():
+    gate = Gate()
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)(b"written")
+        next(iter(gate))
+        return []
+
+    reader = Reader(wrapped(app)[0]).started()
+    assert reader.next() == b"written"
+    gate.put("go")
+    assert reader.rest() == []
+    reader.close()
+
+
+def test_a_list_beside_an_event_stream_that_nobody_reads_stays_as_it_came():
+    def app(environ, start_response):
+        event_stream([{"data": "unread"}])
+        start_response("200 OK", HTML)
+        return [b"a page"]
+
+    for method in ("GET", "HEAD"):
+        for worker_rule in (lambda environ: True, lambda environ: False):
+            app_, _ = wrapped(app, worker=worker_rule)
+            reader = Reader(app_, method, validate=False).started()
+            assert (reader.answers[0][1], reader.body) == (HTML, [b"a page"])
+
+
+@pytest.mark.parametrize("kind", [OSError, SystemExit])
+def test_a_server_that_refuses_the_answer_has_the_generator_closed(kind):
+    gate = Gate({"data": "a"}, {"data": "b"})
+    app, _ = wrapped(app_of(gate))
+
+    def refusing(*answer):
+        raise kind
+
+    with pytest.raises(kind):
+        app({"REQUEST_METHOD": "GET"}, refusing)
+    gate.put({"data": "unwanted"})
+    assert gate.finished.wait(DEADLINE_S)
+
+
+class Probe:
+    looks_every_s = 1.0
+    stopped = 0
+
+    def has_left(self):
+        return False
+
+    def stop(self):
+        self.stopped += 1
+
+
+@pytest.mark.parametrize(
+    "body", [[b"whole"], lambda: iter([{"data": "a"}])], ids=["a whole body", "a stream"]
+)
+def test_the_connection_is_watched_no_longer_than_the_response_lasts(body, monkeypatch):
+    probe = Probe()
+    monkeypatch.setattr("sse_middleware.middleware.find_probe", lambda *args, **kwargs: probe)
+    app, _ = wrapped(app_of(body if callable(body) else lambda: body))
+    reader = Reader(app, validate=False).started()
+    list(reader.body)
+    getattr(reader.body, "close", lambda: None)()
+    assert probe.stopped == 1
 
 
 # --- too many
