@@ -25,7 +25,8 @@ class CurrentStream:
     def __init__(self, last_event_id: str = "", framing: Optional[Framing] = None) -> None:
         #: The Last-Event-ID that the client sent, or "".
         self.last_event_id = last_event_id
-        #: Whether the client left before the stream had ended.
+        #: Whether the stream was over before the app had ended it: the client left, most often;
+        #: also at `max_age` and when the streams are drained.
         self.disconnected = False
         #: How many frames have been handed to the server, and their size.
         self.frames_sent = 0
@@ -45,7 +46,9 @@ class CurrentStream:
     def on_disconnect(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` when the client leaves before the end; at once if it has left.
 
-        What it raises is logged, and the other callbacks run all the same.
+        It is called too when `max_age` or a drain ends the stream. Where a worker runs the request
+        the call is made in a thread of its own. An exception that it raises is logged, and the
+        other callbacks run all the same.
         """
         self._callbacks.append(callback)
         if self.disconnected:  # perhaps in this very moment, in the server's thread

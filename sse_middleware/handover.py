@@ -43,7 +43,7 @@ class Handover:
 
     def __init__(self, filled: Signal, drained: Signal, *, on_demand: bool = False) -> None:
         self.is_cancelled = False
-        #: Grows with all that a taker may want to look at; written by the worker alone.
+        #: Changes with all that a taker may want to look at.
         self.version = 0
         self._items: Deque[Any] = deque()
         self._filled = filled
