@@ -6,7 +6,8 @@
     ├── OptionError         an argument with no meaning (the caller's)
     ├── ResponseError       an app that breaks the WSGI contract (the app's)
     ├── UpstreamError       an upstream that failed or said so (the upstream's)
-    └── RecordingError      a recording that is damaged or absent (the file's)
+    ├── RecordingError      a recording that is damaged or absent (the file's)
+    └── StuckClockError     a virtual clock that nobody moves (the test's)
 
 The ones that compare a value with a rule hold it as fields, and make their text from them:
 ``<thing> is <measured>: expected <expected>``.
@@ -22,6 +23,7 @@ __all__ = [
     "RecordingError",
     "ResponseError",
     "SSEError",
+    "StuckClockError",
     "UpstreamError",
     "shown",
 ]
@@ -88,3 +90,18 @@ class ResponseError(SSEError):
 
 class UpstreamError(SSEError):
     """The upstream answered something that is no stream, or reported an error inside it."""
+
+
+class StuckClockError(SSEError):
+    """A wait on a virtual clock that nobody moved for ``patience_s`` seconds of real time."""
+
+    def __init__(self, patience_s: float) -> None:
+        super().__init__(patience_s)
+        self.patience_s = patience_s
+
+    def __str__(self) -> str:
+        return (
+            f"the virtual clock stood still for {self.patience_s:g} s of real time while a delay "
+            "was waited for on it: expected clock.advance(seconds), before the wait or from "
+            "another thread; play(..., speed=math.inf) plays without delays"
+        )

@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 import pytest
 
 from sse_middleware.errors import OptionError, RecordingError
-from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.testing import FakeUpstream, Recording, faults, rechunk
 from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
 
 DEADLINE_S = 5
@@ -24,16 +24,17 @@ CHAT = {"model": "gpt-4o-mini", "stream": True}
 
 
 class RecordedClock:
-    """A clock on which all time passes at once; it remembers who slept how long."""
+    """A clock on which all time passes at once; it remembers who waited how long."""
 
     def __init__(self):
-        self.slept = []
+        self.waited = []
 
     def monotonic(self):
-        return sum(self.slept)
+        return sum(self.waited)
 
-    def sleep(self, seconds):
-        self.slept.append(seconds)
+    def wait(self, signal, timeout_s):
+        self.waited.append(timeout_s)
+        return False
 
 
 class WSGIAnswer:
@@ -165,7 +166,7 @@ def test_wsgi_skips_a_chunk_without_bytes_and_keeps_its_delay():
     upstream.play(Recording(BODY, chunks=[(1, 0), (2, 18), (3, 0)]))
     with closing(WSGIAnswer(upstream)) as answer:
         assert list(answer) == [BODY]
-    assert clock.slept == [1, 2, 3]
+    assert clock.waited == [1, 2, 3]
 
 
 def test_a_wsgi_body_that_is_closed_early_tells_that_the_client_left():
@@ -237,14 +238,14 @@ TIMED = Recording(BODY, chunks=[(0.5, 9), (2, 9)])
 
 
 @pytest.mark.parametrize(
-    ("speed", "slept"), [(None, [0.5, 2]), (1, [0.5, 2]), (2, [0.25, 1]), (0.5, [1, 4])]
+    ("speed", "waited"), [(None, [0.5, 2]), (1, [0.5, 2]), (2, [0.25, 1]), (0.5, [1, 4])]
 )
-def test_delays_are_slept_on_the_clock_that_was_given(speed, slept):
+def test_delays_are_waited_on_the_clock_that_was_given(speed, waited):
     clock = RecordedClock()
     upstream = FakeUpstream(clock)
     upstream.play(TIMED, speed=speed)
     assert ask(upstream) == BODY
-    assert clock.slept == slept
+    assert clock.waited == waited
 
 
 def test_without_a_clock_delays_are_skipped():
@@ -266,7 +267,7 @@ def test_without_a_clock_a_speed_is_in_real_time():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recording": b"x"}, "recording is b'x': expected a Recording, or a name that ships"),
+        ({"recording": b"x"}, "recording is b'x': expected a Recording, or the name of one"),
         ({"times": 0}, "times is 0: expected an int >= 1, or None for any number"),
         ({"times": True}, "times is True: expected an int >= 1, or None for any number"),
         ({"times": 1.0}, "times is 1.0: expected an int >= 1, or None for any number"),
@@ -274,7 +275,6 @@ def test_without_a_clock_a_speed_is_in_real_time():
         ({"speed": 0}, "speed is 0: expected a number > 0, or None"),
         ({"speed": -1.0}, "speed is -1.0: expected a number > 0, or None"),
         ({"speed": math.nan}, "speed is nan: expected a number > 0, or None"),
-        ({"speed": math.inf}, "speed is inf: expected a number > 0, or None"),
         ({"speed": True}, "speed is True: expected a number > 0, or None"),
         ({"speed": "1"}, "speed is '1': expected a number > 0, or None"),
     ],
@@ -292,13 +292,15 @@ def test_an_unknown_name_is_refused_by_play():
         FakeUpstream().play("chat-tekst")
 
 
+TO_ANSWER = "to answer it: upstream.play(recording), times=N for more, times=None for any number"
+
+
 def test_a_request_with_nothing_scripted_says_so_and_how_to_script_it():
     assert not_found(FakeUpstream(), payload=CHAT) == {
         "error": {
             "message": (
-                "POST /v1/chat/completions (model 'gpt-4o-mini', stream True) came, but no "
-                "recording is left to play. Scripted: nothing. To allow it: "
-                "upstream.play('chat-text'), once for each request, or with times=None."
+                "no recording answers POST /v1/chat/completions (model 'gpt-4o-mini', stream True):"
+                f" nothing is scripted; {TO_ANSWER}"
             ),
             "type": "invalid_request_error",
             "param": None,
@@ -307,27 +309,111 @@ def test_a_request_with_nothing_scripted_says_so_and_how_to_script_it():
     }
 
 
-def test_a_request_too_many_says_what_was_scripted():
+def test_a_request_too_many_says_what_was_played():
     upstream = FakeUpstream()
     upstream.play("chat-text")
     upstream.play(Recording(BODY), times=2)
     for _ in range(3):
         ask(upstream)
     assert not_found(upstream, payload=[])["error"]["message"] == (
-        "POST /v1/chat/completions came, but no recording is left to play. Scripted: 'chat-text' "
-        "(played 1 of 1), 18 bytes (played 2 of 2). To allow it: upstream.play('chat-text'), once "
-        "for each request, or with times=None."
+        "no recording answers POST /v1/chat/completions: all that matches was played: "
+        f"'chat-text' (played 1 of 1), 18 bytes (played 2 of 2); {TO_ANSWER}"
+    )
+
+
+def test_a_retry_of_an_sdk_is_told_as_such():
+    upstream = FakeUpstream()
+    message = not_found(upstream, HTTP_X_STAINLESS_RETRY_COUNT="2")["error"]["message"]
+    assert message == (
+        "no recording answers POST /v1/chat/completions (model 'gpt-4o-mini', stream True): "
+        "nothing is scripted; the SDK asks again (retry 2): max_retries=0 on its client turns that "
+        f"off; {TO_ANSWER}"
     )
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_only_a_post_plays_a_recording(method):
+def test_only_a_post_plays_a_recording_that_is_for_no_method(method):
     upstream = FakeUpstream()
     upstream.play("chat-text", times=None)
     assert not_found(upstream, payload={}, method=method)["error"]["message"] == (
-        f"{method} /v1/chat/completions came, but only a POST plays a recording. Scripted: "
-        "'chat-text' (played 0 of 1 or more)."
+        f"no recording answers {method} /v1/chat/completions: nearest: 'chat-text' (played 0 of 1 "
+        f"or more); method is '{method}': expected 'POST'; {TO_ANSWER}"
     )
+
+
+def test_a_script_answers_only_what_matches_it():
+    upstream = FakeUpstream()
+    upstream.play(Recording(b"mini"), when={"json": {"model": "gpt-4o-mini"}})
+    upstream.play(Recording(b"other"), when={"json": {"model": "o1"}})
+    upstream.play(Recording(b"got"), when={"method": "get", "path": "*/models"})
+    assert ask(upstream, payload={"model": "o1"}) == b"other"
+    assert ask(upstream, method="GET", path="/v1/models") == b"got"
+    assert ask(upstream) == b"mini"
+    upstream.verify()
+
+
+def test_a_request_that_differs_is_told_the_nearest_script_and_the_difference():
+    upstream = FakeUpstream()
+    upstream.play("chat-text", when={"path": "/v1/responses", "json": {"model": "o1"}})
+    upstream.play("chat-usage", when={"json": {"model": "gpt-4o"}}, fault=faults.bom())
+    assert not_found(upstream)["error"]["message"] == (
+        "no recording answers POST /v1/chat/completions (model 'gpt-4o-mini', stream True): "
+        "nearest: 'chat-usage' with faults.bom() for json {'model': 'gpt-4o'} (played 0 of 1); "
+        f"json['model'] is 'gpt-4o-mini': expected 'gpt-4o'; {TO_ANSWER}"
+    )
+
+
+def test_a_function_decides_too_and_may_look_into_the_journal():
+    upstream = FakeUpstream()
+
+    def is_second(request):
+        return len(upstream.requests) == 2
+
+    upstream.play(Recording(b"second"), when=is_second)
+    upstream.play(Recording(b"first"))
+    assert [ask(upstream), ask(upstream)] == [b"first", b"second"]
+    assert "nearest" not in not_found(upstream)["error"]["message"]
+    upstream.play(Recording(b""), when=lambda request: request.json["no"])
+    assert "<lambda> raised KeyError('no')" in not_found(upstream, payload={})["error"]["message"]
+
+
+def test_an_http_error_repeats_unless_a_number_is_given():
+    upstream = FakeUpstream()
+    upstream.play("chat-text", fault=faults.http_error(503), times=1)
+    upstream.play("chat-text", fault=faults.http_error(429, retry_after=1))
+    statuses = []
+    for _ in range(4):
+        with closing(WSGIAnswer(upstream)) as answer:
+            list(answer)
+        statuses.append(answer.status[:3])
+    assert statuses == ["503", "429", "429", "429"]
+    assert answer.headers == {"content-type": "application/json", "retry-after": "1"}
+    upstream.verify()
+
+
+def test_a_fault_is_put_in_before_the_chunks_are_cut_and_its_time_is_its_own():
+    clock = RecordedClock()
+    upstream = FakeUpstream(clock)
+    upstream.play(
+        Recording(b"data: 1\n\ndata: 2\n\n", chunks=[(1, 9), (1, 9)]),
+        speed=2,
+        fault=faults.slow_first_token(10),
+        rechunk=rechunk.coalesced,
+    )
+    assert ask(upstream) == BODY
+    assert clock.waited == [11]
+
+
+def test_names_are_found_in_the_folder_first(tmp_path):
+    Recording(b"mine").save(tmp_path / "chat-text.sse")
+    Recording(b"other").save(tmp_path / "other.sse")
+    upstream = FakeUpstream(recordings=tmp_path)
+    for name in ("chat-text", "other", "chat-usage"):
+        upstream.play(name)
+    assert [ask(upstream), ask(upstream)] == [b"mine", b"other"]
+    assert ask(upstream) == Recording.named("chat-usage").body
+    with pytest.raises(RecordingError, match="'none' is unknown: expected one of chat-text, other"):
+        upstream.play("none")
 
 
 def test_verify_accepts_what_was_scripted_and_nothing_else():
@@ -340,40 +426,41 @@ def test_verify_accepts_what_was_scripted_and_nothing_else():
 
 def test_verify_tells_requests_that_found_nothing_and_recordings_that_waited():
     upstream = FakeUpstream()
-    upstream.play("chat-text")
+    upstream.play("chat-text", when={"path": "*/completions"})
     ask(upstream)
     ask(upstream)
-    ask(upstream, payload={"model": "o1"})
-    ask(upstream, method="GET", payload=None)
+    ask(upstream, payload={"model": "o1"}, path="/v1/responses")
     upstream.play("chat-usage", times=3)
     ask(upstream)
     upstream.play("chat-cut", times=None)
     with pytest.raises(AssertionError) as caught:
         upstream.verify()
-    assert str(caught.value) == (
-        "what came is not what was scripted\n"
-        "requests without a recording: 3\n"
+    requests = (
+        "requests without a recording:\n"
         "  POST /v1/chat/completions (model 'gpt-4o-mini', stream True)\n"
-        "  POST /v1/chat/completions (model 'o1')\n"
-        "  GET /v1/chat/completions\n"
-        "  To allow them: upstream.play(recording, times=N); times=None for any number.\n"
-        "recordings not played as often as scripted: 2\n"
+        "    all that matches was played: 'chat-text' for path '*/completions' (played 1 of 1)\n"
+        "  POST /v1/responses (model 'o1')\n"
+        "    nearest: 'chat-text' for path '*/completions' (played 1 of 1)\n"
+        "    path is '/v1/responses': expected '*/completions'\n"
+        f"  {TO_ANSWER}\n"
+        "  to allow them: assert_all_requests_were_expected=False"
+    )
+    scripts = (
+        "recordings not played as often as scripted:\n"
         "  'chat-usage' (played 1 of 3)\n"
         "  'chat-cut' (played 0 of 1 or more)\n"
-        "  To allow them: send that many requests, or script fewer."
+        "  to allow them: assert_all_responses_were_requested=False"
     )
-
-
-def test_verify_tells_one_of_them_alone():
-    upstream = FakeUpstream()
-    upstream.play("chat-text")
+    heading = "what came is not what was scripted"
+    assert str(caught.value) == f"{heading}\n{requests}\n{scripts}"
     with pytest.raises(AssertionError) as caught:
-        upstream.verify()
-    assert str(caught.value) == (
-        "what came is not what was scripted\n"
-        "recordings not played as often as scripted: 1\n"
-        "  'chat-text' (played 0 of 1)\n"
-        "  To allow them: send that many requests, or script fewer."
+        upstream.verify(assert_all_requests_were_expected=False)
+    assert str(caught.value) == f"{heading}\n{scripts}"
+    with pytest.raises(AssertionError) as caught:
+        upstream.verify(assert_all_responses_were_requested=False)
+    assert str(caught.value) == f"{heading}\n{requests}"
+    upstream.verify(
+        assert_all_requests_were_expected=False, assert_all_responses_were_requested=False
     )
 
 

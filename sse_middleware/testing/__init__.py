@@ -7,16 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, List
 
 if TYPE_CHECKING:
+    from sse_middleware.testing import faults, rechunk
     from sse_middleware.testing.clock import VirtualClock
     from sse_middleware.testing.recording import Recording
     from sse_middleware.testing.upstream import FakeUpstream
 
-__all__ = ["FakeUpstream", "Recording", "VirtualClock"]
+__all__ = ["FakeUpstream", "Recording", "VirtualClock", "faults", "rechunk"]
 
 _HOMES = {"FakeUpstream": "upstream", "Recording": "recording", "VirtualClock": "clock"}
+_MODULES = ("faults", "rechunk")
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

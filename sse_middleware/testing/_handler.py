@@ -10,10 +10,13 @@ import selectors
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
+from sse_middleware.clock import SystemClock
+from sse_middleware.errors import StuckClockError
 from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
+from sse_middleware.testing.wire import LAST_CHUNK, chunk, head
 
 if TYPE_CHECKING:
     from sse_middleware.testing.server import Server
@@ -33,31 +36,40 @@ class _BadRequestError(Exception):
 
 
 class Watch:
-    """Waits for one reply, and sees the client leave or the server stop meanwhile."""
+    """A signal that also sees the client leave, or the server stop, while it is waited for."""
 
-    def __init__(self, client: socket.socket, stop: socket.socket) -> None:
+    def __init__(self, client: socket.socket, stop: socket.socket, *, is_settable: bool) -> None:
         self._client = client
         self._selector = selectors.DefaultSelector()
-        self._selector.register(client, selectors.EVENT_READ)
-        self._selector.register(stop, selectors.EVENT_READ)
+        # The real clock sets nothing, and two sockets a stream are many.
+        self._pair: Tuple[socket.socket, ...] = socket.socketpair() if is_settable else ()
+        for sock in (client, stop, *self._pair[:1]):
+            self._selector.register(sock, selectors.EVENT_READ)
 
-    def wait(self, seconds: Optional[float]) -> None:
-        """Return after ``seconds``; never, for None.
+    def set(self) -> None:
+        """Let the wait end, from another thread."""
+        self._pair[1].send(b"x")
+
+    def wait(self, timeout_s: Optional[float]) -> bool:
+        """Whether it was set within ``timeout_s`` seconds; None waits for ever.
 
         Raises:
             ConnectionError: the client left.
             StoppedError: the server is closing.
         """
-        until = None if seconds is None else time.monotonic() + seconds
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_s = _LONGEST_WAIT_S if until is None else max(0.0, until - time.monotonic())
             ready = [key.fileobj for key, _ in self._selector.select(min(left_s, _LONGEST_WAIT_S))]
             if self._client in ready:
                 self._read_client()
+            elif ready and ready[0] in self._pair:
+                self._pair[0].recv(1)
+                return True
             elif ready:
                 raise StoppedError
             elif until is not None and time.monotonic() >= until:
-                return
+                return False
 
     def _read_client(self) -> None:
         if not self._client.recv(1, socket.MSG_PEEK):
@@ -66,8 +78,10 @@ class Watch:
         self._selector.unregister(self._client)
 
     def close(self) -> None:
-        """Forget the two sockets; they stay open."""
+        """Forget the sockets of others; they stay open."""
         self._selector.close()
+        for sock in self._pair:
+            sock.close()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -143,35 +157,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return data
 
     def _send(self, reply: Reply) -> None:
-        watch = Watch(self.connection, self.server.stop)
+        is_real = isinstance(reply.clock, SystemClock)
+        watch = Watch(self.connection, self.server.stop, is_settable=not is_real)
         try:
-            self._send_head(reply)
+            self.wfile.write(head(reply, is_chunked=self._is_chunked))
             if self.command != "HEAD":
                 self._send_body(reply, watch)
                 self._send_end(reply.recording.end, watch)
         except ConnectionError:
             self.close_connection = True
             reply.request.client_left = not self.server.was_cut(self.connection)
-        except StoppedError:
+        except (StoppedError, StuckClockError):
             self.close_connection = True
         finally:
             watch.close()
 
-    def _send_head(self, reply: Reply) -> None:
-        self.send_response_only(reply.recording.status)
-        for name, value in reply.headers():
-            self.send_header(name, value)
-        if self._is_chunked:
-            self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-
     def _send_body(self, reply: Reply, watch: Watch) -> None:
-        for seconds, data in reply.steps():
-            if reply.clock is not None and seconds:
-                reply.clock.sleep(seconds)
-            watch.wait(0.0 if reply.clock is not None else seconds)
+        for due_s, data in reply.steps():
+            reply.wait(due_s, watch)
+            watch.wait(0.0)
             if data:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+                self.wfile.write(chunk(data) if self._is_chunked else data)
 
     def _send_end(self, end: str, watch: Watch) -> None:
         if end == "stall":
@@ -180,7 +186,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.reset_at_close(self.connection)
         if end == "complete" and self._is_chunked:
             with suppress(ConnectionError):  # it had all it asked for: it may go without this
-                self.wfile.write(b"0\r\n\r\n")
+                self.wfile.write(LAST_CHUNK)
         else:
             self.close_connection = True
 

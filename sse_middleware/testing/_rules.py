@@ -6,7 +6,7 @@ The values come from files that others wrote, so nothing is taken for granted.
 import json
 import re
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
 from sse_middleware.errors import RecordingError, shown
 
@@ -14,7 +14,9 @@ __all__ = [
     "ENDS",
     "EVENT_STREAM",
     "KEYS",
+    "LINE_END",
     "Chunk",
+    "block_ends",
     "body",
     "chunk_an_event",
     "chunks",
@@ -34,7 +36,8 @@ EVENT_STREAM = MappingProxyType({"content-type": "text/event-stream; charset=utf
 
 _MAX_DELAY_S = 1e9
 _NO_BODY = (204, 304)
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+#: CRLF, LF or CR.
+LINE_END = re.compile(rb"\r\n|\n|\r")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110 5.6.2
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # field-value, RFC 9110 5.5
 
@@ -143,16 +146,20 @@ def _chunk(number: int, pair: object) -> Chunk:
     return Chunk(float(delay_s), size_bytes)
 
 
-def chunk_an_event(body: bytes) -> Tuple[Chunk, ...]:
-    """A cut after each blank line, whatever ends the lines; what is left over is a chunk too."""
-    cuts, line_start = [0], 0
-    for line_end in _LINE_END.finditer(body):
+def block_ends(body: bytes) -> List[int]:
+    """Where each block ends: after its blank line, whatever ends the lines, or with the body."""
+    ends, line_start = [], 0
+    for line_end in LINE_END.finditer(body):
         if line_end.start() == line_start:
-            cuts.append(line_end.end())
+            ends.append(line_end.end())
         line_start = line_end.end()
-    if cuts[-1] < len(body):
-        cuts.append(len(body))
-    return tuple(Chunk(0.0, last - first) for first, last in zip(cuts, cuts[1:]))
+    return ends if ends[-1:] == [len(body)] or not body else [*ends, len(body)]
+
+
+def chunk_an_event(body: bytes) -> Tuple[Chunk, ...]:
+    """A cut after each blank line; what is left over is a chunk too."""
+    ends = block_ends(body)
+    return tuple(Chunk(0.0, end - start) for start, end in zip([0, *ends], ends))
 
 
 def _is_int(value: object, least: int, most: float) -> bool:

@@ -5,11 +5,16 @@ A front is what a client talks to (the HTTP/1.1 server, the WSGI callable). It m
 stayed to its end.
 """
 
+import errno
 import json
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from math import inf
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from sse_middleware.clock import Clock
+from sse_middleware.clock import Clock, Signal
+from sse_middleware.errors import StuckClockError
+from sse_middleware.handover import ThreadSignal
 from sse_middleware.headers import HOP_BY_HOP
+from sse_middleware.testing.clock import Patient
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["ReceivedRequest", "Reply", "RequestHeaders"]
@@ -63,6 +68,8 @@ class ReceivedRequest:
         self.body = body
         #: True once the client was seen to be gone before the last byte of its answer was sent.
         self.client_left = False
+        #: Why the answer broke off where it should not, or None.
+        self.problem: Optional[str] = None
 
     @property
     def json(self) -> Any:
@@ -90,15 +97,20 @@ class ReceivedRequest:
         return [(key, value[key]) for key in keys if key in value]
 
 
-class Reply(NamedTuple):
-    """What a front sends: a recording, at a pace."""
+class Reply:
+    """What a front sends: a recording, each chunk at its time on a clock.
 
-    request: ReceivedRequest
-    recording: Recording
-    #: How many times faster than recorded; None skips the delays.
-    speed: Optional[float]
-    #: What the delays are waited on; None is the real time, waited in whatever way suits.
-    clock: Optional[Clock]
+    The times are counted from the moment in which the reply is made: time that a test lets pass
+    before the front begins to wait is behind it.
+    """
+
+    def __init__(self, request: ReceivedRequest, recording: Recording, clock: Clock) -> None:
+        self.request = request
+        self.recording = recording
+        self.clock = clock
+        self._began_s = clock.monotonic()
+        self._wake = ThreadSignal()
+        self._is_closed = False
 
     def headers(self) -> List[Tuple[str, str]]:
         """The recorded headers without those of the recorded connection."""
@@ -106,6 +118,35 @@ class Reply(NamedTuple):
         return [(name, text) for name, text in pairs if name.lower() not in _OF_THE_CONNECTION]
 
     def steps(self) -> Iterator[Tuple[float, bytes]]:
-        """Seconds to wait on the clock, then bytes to send at once (none, for a delay alone)."""
+        """Seconds on the clock at which bytes are due, and the bytes (none, for a delay alone)."""
+        due_s = self._began_s
         for delay_s, data in self.recording.pieces():
-            yield (delay_s / self.speed if self.speed else 0.0), data
+            due_s += delay_s
+            yield due_s, data
+
+    def wait(self, until_s: float, signal: Optional[Signal] = None) -> None:
+        """Return when the clock shows ``until_s``; ``inf`` is never.
+
+        A front that has more to look at hands over a ``signal``, whose ``wait`` may raise.
+
+        Raises:
+            ConnectionAbortedError: the upstream was closed.
+            StuckClockError: the clock stands still, and nobody lets it go on.
+        """
+        left_s = until_s - self.clock.monotonic()
+        signal = self._wake if signal is None else signal
+        if left_s == inf:
+            signal.wait(None)
+        elif left_s > 0:
+            try:
+                self.clock.wait(Patient(signal, self.clock), left_s)
+            except StuckClockError as error:
+                self.request.problem = str(error)
+                raise
+        if self._is_closed:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the upstream was closed")
+
+    def close(self) -> None:
+        """End its waits; may be called from any thread."""
+        self._is_closed = True
+        self._wake.set()

@@ -15,8 +15,10 @@ True
 
 import json
 import math
+import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -29,10 +31,16 @@ from typing import (
     Sequence,
     Union,
 )
+from weakref import WeakSet
 
-from sse_middleware.clock import Clock
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.clock import Clock, SystemClock
+from sse_middleware.errors import OptionError, RecordingError, shown
+from sse_middleware.testing._edits import paced
+from sse_middleware.testing._script import ONCE, Script, Times, Unmatched, reasons
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
+from sse_middleware.testing.faults import Fault
+from sse_middleware.testing.matching import Match, When
+from sse_middleware.testing.rechunk import Rechunk
 from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.wsgi import respond
 
@@ -41,83 +49,84 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeUpstream"]
 
-_TO_ALLOW_REQUESTS = "To allow them: upstream.play(recording, times=N); times=None for any number."
-_TO_ALLOW_SCRIPTS = "To allow them: send that many requests, or script fewer."
-
-
-class _Script:
-    """One call of ``play``: what to play, how often and how fast."""
-
-    def __init__(self, recording: Recording, times: Optional[int], speed: Optional[float]) -> None:
-        self.recording = recording
-        self.times = times
-        self.speed = speed
-        self.played = 0
-
-    @property
-    def is_left(self) -> bool:
-        return self.times is None or self.played < self.times
-
-    @property
-    def is_due(self) -> bool:
-        """True while it was not played as often as it should be: once, for any number of times."""
-        return self.played < (1 if self.times is None else self.times)
-
-    def __str__(self) -> str:
-        name = self.recording.name
-        what = f"{len(self.recording.body)} bytes" if name is None else repr(name)
-        return f"{what} (played {self.played} of {self.times or '1 or more'})"
+_TO_ANSWER = "to answer it: upstream.play(recording), times=N for more, times=None for any number"
+_TO_ALLOW_REQUESTS = "to allow them: assert_all_requests_were_expected=False"
+_TO_ALLOW_SCRIPTS = "to allow them: assert_all_responses_were_requested=False"
 
 
 class FakeUpstream:
     """An upstream that plays its script: a real HTTP/1.1 server, and a WSGI application.
 
-    Each POST, whatever its path, headers and body, is answered with the next recording. When none
-    is left, and to every other method, the answer is a 404 with an error object that says so.
+    A request is answered by the first script, in the order in which they were made, that matches
+    it and has answers left. When there is none, the answer is a 404 with an error object that
+    tells what was nearest and how the request differs from it.
 
     Args:
         clock: what recorded delays are waited on. Without one they are skipped, unless ``play``
             is given a speed.
+        recordings: a folder whose ``.sse`` files ``play`` finds by name, before those that ship.
     """
 
-    def __init__(self, clock: Optional[Clock] = None) -> None:
+    def __init__(
+        self,
+        clock: Optional[Clock] = None,
+        *,
+        recordings: Union[str, "os.PathLike[str]", None] = None,
+    ) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._scripts: List[_Script] = []
+        self._folder = None if recordings is None else Path(recordings)
+        self._lock = threading.RLock()  # a `when` of the test's may look into the journal
+        self._scripts: List[Script] = []
         self._requests: List[ReceivedRequest] = []
-        self._unmatched: List[ReceivedRequest] = []
+        self._unmatched: List[Unmatched] = []
         self._server: Optional[Server] = None
-        self._closed = threading.Event()
+        self._replies: WeakSet[Reply] = WeakSet()
 
     def play(
         self,
         recording: Union[Recording, str],
         *,
-        times: Optional[int] = 1,
+        when: Optional[When] = None,
+        times: Times = ONCE,
         speed: Optional[float] = None,
+        rechunk: Optional[Rechunk] = None,
+        fault: Union[Fault, Rechunk, None] = None,
     ) -> None:
-        """Script a recording; scripts are played in the order in which they were made.
+        """Script a recording.
 
         Args:
-            recording: one of yours, or the name of one that ships.
-            times: how many requests it answers; None for all that come.
-            speed: how many times faster than recorded, 1.0 being the recorded time. It is real
-                time, unless the upstream has a clock.
+            recording: one of yours, or the name of one.
+            when: which requests it answers: a mapping with ``method`` (POST unless named),
+                ``path`` (``*`` stands for anything), ``headers`` and ``json`` (the body has at
+                least these values); texts may be compiled patterns. Or a function of the
+                `ReceivedRequest`. None: every POST.
+            times: how many requests it answers; None for all that come. Once, unless ``fault`` is
+                an HTTP error: SDKs ask again after those, so they have no number.
+            speed: how many times faster than recorded, 1.0 being the recorded time and ``inf`` no
+                delays. It is real time, unless the upstream has a clock.
+            rechunk: a mode of `rechunk`: the same bytes in other chunks.
+            fault: one of `faults`: what goes wrong. It is put in before the chunks are cut.
 
         Raises:
             OptionError: an argument is of the wrong type or out of its range.
-            RecordingError: no recording of that name ships.
+            RecordingError: there is no recording of that name.
         """
-        if isinstance(recording, str):
-            recording = Recording.named(recording)
-        if not isinstance(recording, Recording):
-            raise OptionError("recording", shown(recording), "a Recording, or a name that ships")
-        if times is not None and (not _is_number(times, int) or times < 1):
+        if times is not None and times is not ONCE and (not _is_number(times, int) or times < 1):
             raise OptionError("times", shown(times), "an int >= 1, or None for any number")
-        if speed is not None and not (_is_number(speed, (int, float)) and 0 < speed < math.inf):
+        if speed is not None and not (_is_number(speed, (int, float)) and speed > 0):
             raise OptionError("speed", shown(speed), "a number > 0, or None")
+        for name, home, change in (("rechunk", "rechunk", rechunk), ("fault", "faults", fault)):
+            if change is not None and not callable(change):
+                expected = f"one of sse_middleware.testing.{home}, or a function like them"
+                raise OptionError(name, shown(change), expected)
+        found = self._find_recording(recording)
+        default_speed = math.inf if self._clock is None else 1.0
+        played = paced(found, default_speed if speed is None else speed)
+        for change in (fault, rechunk):
+            played = played if change is None else change(played)
+        script = Script(found.name, played, Match(when), times, fault)
         with self._lock:
-            self._scripts.append(_Script(recording, times, speed))
+            self._scripts.append(script)
 
     @property
     def requests(self) -> List[ReceivedRequest]:
@@ -127,32 +136,40 @@ class FakeUpstream:
 
     def answer(self, request: ReceivedRequest) -> Reply:
         """The reply to ``request``, which enters the journal: what every front calls."""
+        clock = SystemClock() if self._clock is None else self._clock
         with self._lock:
             self._requests.append(request)
-            script = self._find_script(request)
-            if script is None:
-                self._unmatched.append(request)
-                return Reply(request, _not_found(self._refusal(request)), None, None)
-            script.played += 1
-        speed = 1.0 if script.speed is None and self._clock is not None else script.speed
-        return Reply(request, script.recording, speed, self._clock)
+            reply = Reply(request, self._recording_for(request), clock)
+            self._replies.add(reply)
+        return reply
 
-    def verify(self) -> None:
-        """Do nothing, if every request found a recording and every script was played.
+    def verify(
+        self,
+        *,
+        assert_all_requests_were_expected: bool = True,
+        assert_all_responses_were_requested: bool = True,
+    ) -> None:
+        """Do nothing, if every request found a script and every script was played.
 
-        A script with ``times=None`` is played when one request or more had it.
+        A script for any number of requests is played when one request or more had it. Each
+        argument set to False allows one of the two.
 
         Raises:
-            AssertionError: it was otherwise; the text says which, and what to change.
+            AssertionError: it was otherwise; the text says which, and what to change. Also if a
+                reply broke off because the clock stood still.
         """
         with self._lock:
-            due = [script for script in self._scripts if script.is_due]
-            parts = [
-                *_listed("requests without a recording", self._unmatched, _TO_ALLOW_REQUESTS),
-                *_listed("recordings not played as often as scripted", due, _TO_ALLOW_SCRIPTS),
-            ]
-        if parts:
-            raise AssertionError("\n".join(["what came is not what was scripted", *parts]))
+            stuck = [f"{one}: {one.problem}" for one in self._requests if one.problem is not None]
+            lines = _section("answers that broke off", stuck)
+            if assert_all_requests_were_expected and self._unmatched:
+                lines += _section("requests without a recording", _told(self._unmatched))
+                lines += [f"  {_TO_ANSWER}", f"  {_TO_ALLOW_REQUESTS}"]
+            due = [str(script) for script in self._scripts if script.is_due]
+            if assert_all_responses_were_requested and due:
+                lines += _section("recordings not played as often as scripted", due)
+                lines += [f"  {_TO_ALLOW_SCRIPTS}"]
+        if lines:
+            raise AssertionError("\n".join(["what came is not what was scripted", *lines]))
 
     @contextmanager
     def serve(self) -> Iterator[str]:
@@ -173,16 +190,18 @@ class FakeUpstream:
             return self._server.base_url
 
     def close(self) -> None:
-        """Stop the HTTP server, if it runs, and end the answers that stall.
+        """Stop the HTTP server, if it runs, and end the answers that wait or stall.
 
         Script and journal stay. Takes about a second at most, whatever the clients do.
         """
         with self._lock:
             server, self._server = self._server, None
-            closed, self._closed = self._closed, threading.Event()
-        closed.set()
+            replies = list(self._replies)
+            self._replies = WeakSet()
         if server is not None:
             server.close()
+        for reply in replies:
+            reply.close()
 
     def __call__(
         self, environ: Dict[str, Any], start_response: Callable[..., Any]
@@ -193,25 +212,39 @@ class FakeUpstream:
         ``ConnectionAbortedError`` for ``eof``, ``ConnectionResetError`` for ``reset``. Where it
         stalls, iteration blocks until ``close`` and then raises the former.
         """
-        return respond(self.answer, self._closed, environ, start_response)
+        return respond(self.answer, environ, start_response)
 
-    def _find_script(self, request: ReceivedRequest) -> Optional[_Script]:
-        left = (script for script in self._scripts if script.is_left)
-        return next(left, None) if request.method == "POST" else None
+    def _find_recording(self, recording: Union[Recording, str]) -> Recording:
+        """The recording, or the one of that name: from the folder, else one that ships."""
+        if isinstance(recording, Recording):
+            return recording
+        if not isinstance(recording, str):
+            raise OptionError("recording", shown(recording), "a Recording, or the name of one")
+        own = sorted(self._folder.glob("*.sse")) if self._folder is not None else []
+        for path in own:
+            if path.stem == recording:
+                return Recording.load(path)
+        try:
+            return Recording.named(recording)
+        except RecordingError as error:
+            names = "".join(f"{path.stem}, " for path in own)
+            expected = error.expected.replace("one of ", f"one of {names}", 1)
+            raise RecordingError(error.thing, error.measured, expected) from None
 
-    def _refusal(self, request: ReceivedRequest) -> str:
-        scripted = ", ".join(map(str, self._scripts)) or "nothing"
-        if request.method != "POST":
-            return f"{request} came, but only a POST plays a recording. Scripted: {scripted}."
-        return (
-            f"{request} came, but no recording is left to play. Scripted: {scripted}. "
-            "To allow it: upstream.play('chat-text'), once for each request, or with times=None."
-        )
+    def _recording_for(self, request: ReceivedRequest) -> Recording:
+        for script in self._scripts:
+            if script.is_left and not script.match.differences(request):
+                script.played += 1
+                return script.recording
+        unmatched = Unmatched(request, reasons(self._scripts, request))
+        self._unmatched.append(unmatched)
+        return _not_found(unmatched)
 
 
-def _not_found(message: str) -> Recording:
+def _not_found(unmatched: Unmatched) -> Recording:
+    text = "; ".join([*unmatched.reasons, _TO_ANSWER])
     error = {
-        "message": message,
+        "message": f"no recording answers {unmatched.request}: {text}",
         "type": "invalid_request_error",
         "param": None,
         "code": "no_recording",
@@ -220,11 +253,17 @@ def _not_found(message: str) -> Recording:
     return Recording(body, status=404, headers={"content-type": "application/json"})
 
 
-def _listed(heading: str, entries: Sequence[object], advice: str) -> List[str]:
+def _section(heading: str, entries: Sequence[str]) -> List[str]:
     """The lines that tell of ``entries``; none, if there are none."""
-    if not entries:
-        return []
-    return [f"{heading}: {len(entries)}", *(f"  {entry}" for entry in entries), f"  {advice}"]
+    return [f"{heading}:", *(f"  {entry}" for entry in entries)] if entries else []
+
+
+def _told(unmatched: Sequence[Unmatched]) -> List[str]:
+    """A line for each request, and one for each reason below it."""
+    lines = []
+    for request, why in unmatched:
+        lines += [str(request), *(f"  {reason}" for reason in why)]
+    return lines
 
 
 def _is_number(value: object, kind: Any) -> bool:

@@ -1,41 +1,32 @@
 """The fake upstream as a WSGI application."""
 
 import errno
-import threading
-from http import HTTPStatus
+from math import inf
 from typing import Any, Callable, Dict, Iterable, Iterator
 
-from sse_middleware.clock import SystemClock
 from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
+from sse_middleware.testing.wire import status_line
 
 __all__ = ["respond"]
 
 
 def respond(
     answer: Callable[[ReceivedRequest], Reply],
-    closed: threading.Event,
     environ: Dict[str, Any],
     start_response: Callable[..., Any],
 ) -> Iterable[bytes]:
-    """The body for one request, chunk for chunk; ``closed`` ends the wait of one that stalls."""
+    """The body for one request, chunk for chunk."""
     reply = answer(_received(environ))
-    start_response(_status_line(reply.recording.status), reply.headers())
-    return [] if reply.request.method == "HEAD" else _Body(reply, closed)
-
-
-def _status_line(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"{status} Unknown"
+    start_response(status_line(reply.recording.status), reply.headers())
+    return [] if reply.request.method == "HEAD" else _Body(reply)
 
 
 class _Body:
     """The body of one WSGI response."""
 
-    def __init__(self, reply: Reply, closed: threading.Event) -> None:
+    def __init__(self, reply: Reply) -> None:
         self._request = reply.request
-        self._chunks = _chunks_of(reply, closed)
+        self._chunks = _chunks_of(reply)
         self._over = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -54,16 +45,14 @@ class _Body:
             self._over = self._request.client_left = True
 
 
-def _chunks_of(reply: Reply, closed: threading.Event) -> Iterator[bytes]:
-    clock = SystemClock() if reply.clock is None else reply.clock
-    for seconds, data in reply.steps():
-        if seconds:
-            clock.sleep(seconds)
+def _chunks_of(reply: Reply) -> Iterator[bytes]:
+    for due_s, data in reply.steps():
+        reply.wait(due_s)
         if data:
             yield data
     end = reply.recording.end
     if end == "stall":
-        closed.wait()
+        reply.wait(inf)
     if end == "reset":
         raise ConnectionResetError(errno.ECONNRESET, "the recording ends with a reset")
     if end != "complete":

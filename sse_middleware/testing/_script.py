@@ -1,0 +1,85 @@
+"""``Script``: one call of ``play``; ``Unmatched``: a request for which there was none."""
+
+from enum import Enum
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
+
+from sse_middleware.testing.exchange import ReceivedRequest
+from sse_middleware.testing.matching import Match
+from sse_middleware.testing.recording import Recording
+
+__all__ = ["ONCE", "Script", "Times", "Unmatched", "reasons"]
+
+
+class _Once(Enum):
+    """What ``times`` is where nothing was said."""
+
+    ONCE = "once, or however often it comes for an HTTP error"
+
+
+ONCE = _Once.ONCE
+Times = Union[int, None, _Once]
+
+_RETRIES = "x-stainless-retry-count"  # OpenAI's and Anthropic's SDKs send it
+
+
+class Script:
+    """What to play, for which requests, and how often."""
+
+    def __init__(
+        self, name: Optional[str], recording: Recording, match: Match, times: Times, fault: Any
+    ) -> None:
+        self.recording = recording
+        self.match = match
+        self.times = (None if getattr(fault, "repeats", False) else 1) if times is ONCE else times
+        self.played = 0
+        self._name = name
+        self._fault = fault
+
+    @property
+    def is_left(self) -> bool:
+        """True while it may be played."""
+        return self.times is None or self.played < self.times
+
+    @property
+    def is_due(self) -> bool:
+        """True while it was not played as often as it should be: once, for any number of times."""
+        return self.played < (1 if self.times is None else self.times)
+
+    def __str__(self) -> str:
+        """Its name, what it answers and how often, as messages show it."""
+        size = f"{len(self.recording.body)} bytes"
+        name = size if self._name is None else repr(self._name)
+        fault = "" if self._fault is None else f" with {self._fault!r}"
+        match = f" for {self.match}" if str(self.match) else ""
+        return f"{name}{fault}{match} (played {self.played} of {self.times or '1 or more'})"
+
+
+class Unmatched(NamedTuple):
+    """A request that no script answered, and why, a line each, as it was when it came."""
+
+    request: ReceivedRequest
+    reasons: List[str]
+
+
+def reasons(scripts: Sequence[Script], request: ReceivedRequest) -> List[str]:
+    """Why none of ``scripts`` answers ``request``: the nearest one, and how it differs."""
+    hint = _retry_hint(request)
+    if not scripts:
+        return ["nothing is scripted", *hint]
+    compared = [(script.match.differences(request), script) for script in scripts]
+    lines = []
+    fitting = [str(script) for differences, script in compared if not differences]
+    if fitting:
+        lines.append(f"all that matches was played: {', '.join(fitting)}")
+    others = [pair for pair in compared if pair[0] and (pair[1].is_left or not fitting)]
+    if others:
+        differences, script = min(others, key=lambda pair: (not pair[1].is_left, len(pair[0])))
+        lines += [f"nearest: {script}", *differences]
+    return [*lines, *hint]
+
+
+def _retry_hint(request: ReceivedRequest) -> List[str]:
+    count = request.headers.get(_RETRIES, "0")
+    if count == "0":
+        return []
+    return [f"the SDK asks again (retry {count}): max_retries=0 on its client turns that off"]
