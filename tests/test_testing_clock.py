@@ -6,9 +6,10 @@ from queue import Queue
 import pytest
 
 from sse_middleware.clock import SystemClock
-from sse_middleware.errors import OptionError
+from sse_middleware.errors import OptionError, StuckClockError
 from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import VirtualClock
+from sse_middleware.testing.clock import Patient
 
 DEADLINE_S = 10
 
@@ -95,3 +96,64 @@ def test_the_systems_clock_waits_for_signals_in_real_time():
     assert clock.monotonic() - began >= 0.01
     signal.set()
     assert clock.wait(signal, None) is True
+
+
+def test_seconds_that_are_no_binary_fractions_add_up():
+    clock = VirtualClock()
+    result = beside(lambda: clock.wait(ThreadSignal(), 0.3))
+    until_waited(clock)
+    clock.advance(0.1)
+    clock.advance(0.2)
+    assert result.get(timeout=DEADLINE_S) is False
+    assert clock.monotonic() == 0.3
+
+
+def test_no_clock_is_advanced_for_ever():
+    with pytest.raises(OptionError, match="seconds is inf: expected a number >= 0"):
+        VirtualClock().advance(float("inf"))
+
+
+def test_a_sleep_on_a_clock_that_nobody_moves_says_so(monkeypatch):
+    monkeypatch.setattr("sse_middleware.testing.clock.PATIENCE_S", 0.01)
+    clock = VirtualClock()
+    with pytest.raises(StuckClockError) as caught:
+        clock.sleep(0.31)
+    assert str(caught.value) == (
+        "the virtual clock stood still for 0.01 s of real time while a delay was waited for on it:"
+        " expected clock.advance(seconds), before the wait or from another thread; "
+        "play(..., speed=math.inf) plays without delays"
+    )
+    assert clock._waiting == []
+
+
+def test_a_clock_that_is_moved_a_little_is_not_stuck(monkeypatch):
+    monkeypatch.setattr("sse_middleware.testing.clock.PATIENCE_S", 0.05)
+    clock, patience = VirtualClock(), 5
+    moved = threading.Event()
+
+    class Moving:
+        """A signal that is never set; its waiter finds the clock a little further each time."""
+
+        set = moved.set
+        waits = 0
+
+        def wait(self, timeout_s):
+            assert timeout_s == 0.05
+            self.waits += 1
+            if self.waits < patience:
+                clock.advance(0.001)
+            return False
+
+    signal = Moving()
+    with pytest.raises(StuckClockError):
+        Patient(signal, clock).wait(None)
+    assert signal.waits == patience
+
+
+def test_patience_is_for_clocks_that_others_move():
+    signal = ThreadSignal()
+    assert Patient(signal, VirtualClock()).wait(0.001) is False
+    signal.set()
+    assert Patient(signal, VirtualClock()).wait(DEADLINE_S) is True
+    signal.set()
+    assert Patient(signal, VirtualClock()).wait(None) is True

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.errors import StuckClockError
+from sse_middleware.testing import FakeUpstream, Recording, VirtualClock
 from sse_middleware.testing.exchange import Reply
 from sse_middleware.testing.server import Server
 
@@ -570,3 +571,50 @@ def test_each_serving_has_a_port_of_its_own_and_closing_twice_is_closing():
     with upstream.serve() as second, closing(RawClient(second)) as client:
         client.ask()
         assert client.head()[0] == b"HTTP/1.1 404 Not Found\r\n"
+
+
+def test_in_virtual_time_a_chunk_comes_when_its_time_was_advanced():
+    clock = VirtualClock()
+    recording = Recording(BODY, chunks=[(0.1, 9), (0.2, 9), (3600, 9)])
+    with serving(recording, clock=clock) as (_, client):
+        client.ask()
+        client.head()
+        clock.advance(0.3)
+        assert [client.chunk(), client.chunk()] == [b"data: 1\n\n", b"data: 2\n\n"]
+        clock.advance(3600)
+        assert client.chunk() == b"data: 3\n\n"
+
+
+def test_a_client_that_leaves_in_virtual_time_is_seen_though_no_time_passes():
+    recording = Recording(BODY, chunks=[(0, 9), (1, 18)])
+    with serving(recording, clock=VirtualClock()) as (upstream, client):
+        client.ask()
+        client.head()
+        client.chunk()
+        client.close()
+        pause = threading.Event()
+        for _ in range(int(DEADLINE_S / 0.001)):
+            if upstream.requests[0].client_left:
+                break
+            pause.wait(0.001)
+        else:
+            raise AssertionError("nobody saw that the client had left")
+
+
+def test_a_clock_that_nobody_moves_cuts_the_stream_and_fails_the_verdict(monkeypatch, capfd):
+    monkeypatch.setattr("sse_middleware.testing.clock.PATIENCE_S", 0.05)
+    recording = Recording(BODY, chunks=[(0, 9), (1, 18)])
+    with serving(recording, clock=VirtualClock()) as (upstream, client):
+        client.ask()
+        client.head()
+        assert client.chunk() == b"data: 1\n\n"
+        assert client.chunk() is None
+    with pytest.raises(AssertionError) as caught:
+        upstream.verify()
+    assert str(caught.value) == (
+        "what came is not what was scripted\n"
+        "answers that broke off:\n"
+        f"  {upstream.requests[0]}: {StuckClockError(0.05)}"
+    )
+    assert not upstream.requests[0].client_left
+    assert capfd.readouterr() == ("", "")

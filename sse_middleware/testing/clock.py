@@ -64,7 +64,7 @@ class VirtualClock:
             return signal.wait(None)
         with self._lock:
             entry = (self._now_ns + round(timeout_s * _NS), signal)
-            if timeout_s <= 0:
+            if entry[0] <= self._now_ns:
                 return signal.wait(0)
             self._waiting.append(entry)
         try:
