@@ -160,8 +160,8 @@ def until(condition, what):
 
 def advance_when_it_waits_for(clock, seconds):
     """Advance once somebody waits for just that long, as a wait for the first comment does."""
-    moment = clock.monotonic() + seconds
-    until(lambda: any(at == moment for at, _ in clock._waiting), f"a wait of {seconds} s")
+    moment_ns = round((clock.monotonic() + seconds) * 10**9)
+    until(lambda: any(at_ns == moment_ns for at_ns, _ in clock._waiting), f"a wait of {seconds} s")
     clock.advance(seconds)
 
 
