@@ -445,7 +445,7 @@ def test_a_requests_response_that_was_read_whole_is_relayed_as_well():
 def test_an_openai_call_that_is_refused_raises_its_own_error(name, ask):
     openai = module("openai")
     errors = openai.NotFoundError if OPENAI >= (1, 0) else openai.error.InvalidRequestError
-    refused = pytest.raises(errors, match="no recording is left to play")
+    refused = pytest.raises(errors, match="no recording answers POST")
     with FakeUpstream().serve() as base_url, refused, ask(base_url):
         raise AssertionError("the call was not refused")
 
