@@ -132,6 +132,10 @@ def test_a_chunk_is_sent_when_its_last_byte_had_come(recording, mode):
         assert after[end - 1] == before[end - 1]
 
 
+def test_every_byte_is_bytewise():
+    assert rechunk.every(1)(Recording(MIXED)) == rechunk.bytewise(Recording(MIXED))
+
+
 def test_an_empty_body_has_no_chunks():
     for mode in rechunk.MODES:
         assert pieces(mode(Recording(b""))) == []
