@@ -20,6 +20,7 @@ __all__ = [
     "body",
     "chunk_an_event",
     "chunks",
+    "decoded",
     "end",
     "headers",
     "parsed",
@@ -55,7 +56,7 @@ def parsed(text: bytes, source: str) -> Dict[str, Any]:
     Raises:
         RecordingError: the text is no JSON object, or it has a key that means nothing.
     """
-    settings = _decoded(text, source)
+    settings = decoded(text, source, f"an object with keys of {_list(KEYS)}")
     if not isinstance(settings, dict):
         raise RecordingError(source, shown(settings), f"an object with keys of {_list(KEYS)}")
     for key, value in settings.items():
@@ -66,8 +67,12 @@ def parsed(text: bytes, source: str) -> Dict[str, Any]:
     return settings
 
 
-def _decoded(text: bytes, source: str) -> object:
-    expected = f"an object with keys of {_list(KEYS)}"
+def decoded(text: bytes, source: str, expected: str) -> Any:
+    """The value of the JSON in the file named ``source``.
+
+    Raises:
+        RecordingError: it is no JSON; the text names the line.
+    """
     try:
         return json.loads(text.decode("utf-8"))
     except json.JSONDecodeError as error:

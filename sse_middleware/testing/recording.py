@@ -26,27 +26,27 @@ is checked once, where it is made; the rules are in ``_rules.py``.
 """
 
 import copy
-import json
-import os
 import pkgutil
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from sse_middleware.errors import RecordingError, shown
+from sse_middleware.testing import _files as files
 from sse_middleware.testing import _rules as rules
+from sse_middleware.testing._files import AnyPath
 from sse_middleware.testing._rules import Chunk
+from sse_middleware.testing._sources import Sources, in_file
 
 __all__ = ["Chunk", "Recording"]
 
-_Path = Union[str, "os.PathLike[str]"]
 _R = TypeVar("_R", bound="Recording")
 _SHIPPED = "sse_middleware.testing.recordings"
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Recording:
+class Recording(Sources):
     r"""One recorded answer; it never changes. Two are equal when they replay alike.
 
     Args:
@@ -114,17 +114,14 @@ class Recording:
         return pieces
 
     @classmethod
-    def load(cls: Type[_R], path: _Path) -> _R:
+    def load(cls: Type[_R], path: AnyPath) -> _R:
         """The recording in the ``.sse`` file at ``path``, with the ``.json`` beside it, if any.
 
         Raises:
             RecordingError: the file is absent or damaged; the text names it, and the line.
         """
-        sse, settings = _files_of(path)
-        body = _find_bytes(sse)
-        if body is None:
-            raise RecordingError(str(sse), "absent", "a recording")
-        return cls._made(sse.stem, body, _find_bytes(settings), str(settings))
+        sse, settings = files.pair_at(path)
+        return cls._made(sse.stem, files.read(sse), files.find_bytes(settings), str(settings))
 
     @classmethod
     def named(cls: Type[_R], name: str) -> _R:
@@ -133,31 +130,28 @@ class Recording:
         Raises:
             RecordingError: none of that name ships; the text lists those that do.
         """
-        files = _shipped_files()
-        if f"{name}.sse" not in files:
-            known = ", ".join(file[: -len(".sse")] for file in files if file.endswith(".sse"))
+        shipped = _shipped_files()
+        if f"{name}.sse" not in shipped:
+            known = ", ".join(file[: -len(".sse")] for file in shipped if file.endswith(".sse"))
             raise RecordingError(f"recording {shown(name)}", "unknown", f"one of {known}")
         body = pkgutil.get_data(_SHIPPED, f"{name}.sse") or b""
         settings = f"{name}.json"
-        text = pkgutil.get_data(_SHIPPED, settings) if settings in files else None
+        text = pkgutil.get_data(_SHIPPED, settings) if settings in shipped else None
         return cls._made(name, body, text, settings)
 
-    def save(self, path: _Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the ``.sse`` file at ``path``, and the ``.json`` beside it where it is needed.
 
-        A ``.json`` that stands there and is not needed goes away.
+        A ``.json`` that stands there and is not needed goes away. After an error the files are as
+        they were.
 
         Raises:
             RecordingError: the name does not end in ``.sse``.
             OSError: the files cannot be written.
         """
-        sse, settings = _files_of(path)
+        sse, settings = files.pair_at(path)
         changed = self._settings()
-        sse.write_bytes(self.body)
-        if changed:
-            settings.write_bytes(_dumped(changed))
-        elif settings.exists():
-            settings.unlink()
+        files.write({settings: files.dumped(changed) if changed else None, sse: self.body})
 
     @classmethod
     def _made(cls: Type[_R], name: str, body: bytes, text: Optional[bytes], source: str) -> _R:
@@ -166,8 +160,7 @@ class Recording:
         try:
             return cls(body, name=name, **settings)
         except RecordingError as error:
-            thing = f"{source}: {error.thing}"
-            raise RecordingError(thing, error.measured, error.expected) from None
+            raise in_file(source, error) from None
 
     def _settings(self) -> Dict[str, Any]:
         """What the ``.json`` must hold: all that differs from a recording of the body alone."""
@@ -176,36 +169,6 @@ class Recording:
         return {key: value for key, value, default in held if value != default}
 
 
-def _files_of(path: _Path) -> Tuple[Path, Path]:
-    """The ``.sse`` and the ``.json`` file of the recording at ``path``."""
-    sse = Path(path)
-    if sse.suffix != ".sse":
-        raise RecordingError(str(sse), f"named {shown(sse.suffix)}", "a name that ends in .sse")
-    return sse, sse.with_suffix(".json")
-
-
-def _find_bytes(path: Path) -> Optional[bytes]:
-    """What the file holds; None if there is no such file."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RecordingError(str(path), f"unreadable ({error.strerror})", "a file") from None
-
-
 def _shipped_files() -> List[str]:
     folders = import_module(_SHIPPED).__path__
     return sorted(file.name for folder in folders for file in Path(folder).iterdir())
-
-
-def _dumped(settings: Mapping[str, Any]) -> bytes:
-    """JSON with a line for each key and for each chunk, so that a diff shows what changed."""
-    lines = [f"  {json.dumps(key)}: {_dumped_value(value)}" for key, value in settings.items()]
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("ascii")
-
-
-def _dumped_value(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[\n" + ",\n".join(f"    {json.dumps(chunk)}" for chunk in value) + "\n  ]"
-    return json.dumps(value, default=dict)
