@@ -103,31 +103,30 @@ def counted(usage: object, tokens: Mapping[str, Any], parts: Tuple[str, str]) ->
 
     ``parts`` are the two keys whose sum ``total_tokens`` is, unless it is given.
     """
-    if usage is True:
-        usage = {}
-    if not isinstance(usage, Mapping):
-        raise OptionError("usage", shown(usage), f"a mapping with keys of {', '.join(tokens)}")
-    merged = _merged("usage", tokens, usage)
-    if "total_tokens" not in usage:
+    given = _counts("usage", {} if usage is True else usage, tokens)
+    for key in given:
+        if key not in tokens:
+            raise OptionError("usage key", shown(key), f"one of {', '.join(tokens)}")
+    merged = {**tokens, **given}
+    if "total_tokens" not in given:
         merged["total_tokens"] = merged[parts[0]] + merged[parts[1]]
     return merged
 
 
-def _merged(thing: str, tokens: Mapping[str, Any], given: object) -> Dict[str, Any]:
-    """A copy of ``tokens`` with the counts that are ``given``, which may nest."""
+def _counts(thing: str, given: object, tokens: Mapping[str, Any]) -> Dict[str, Any]:
+    """A copy of ``given``, where its objects also have the counts that ``tokens`` has in them."""
     if not isinstance(given, Mapping):
         raise OptionError(thing, shown(given), f"a mapping with keys of {', '.join(tokens)}")
-    merged = dict(tokens)
+    counts: Dict[str, Any] = {}
     for key, value in given.items():
-        if key not in tokens:
-            raise OptionError(f"{thing} key", shown(key), f"one of {', '.join(tokens)}")
-        if isinstance(tokens[key], Mapping):
-            merged[key] = _merged(f"{thing}[{shown(key)}]", tokens[key], value)
-        elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            merged[key] = value
+        part = f"{thing}[{shown(key)}]"
+        if isinstance(tokens.get(key), Mapping):
+            counts[key] = {**tokens[key], **_counts(part, value, tokens[key])}
+        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise OptionError(part, shown(value), "a number of tokens")
         else:
-            raise OptionError(f"{thing}[{shown(key)}]", shown(value), "a number of tokens")
-    return merged
+            counts[key] = value
+    return counts
 
 
 def _deltas(thing: str, text: object) -> List[str]:

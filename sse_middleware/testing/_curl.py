@@ -58,7 +58,7 @@ class _Reader:
         for text in iter(self._next_text, ""):
             name, colon, value = text.partition(":")
             if text[0] in " \t" and headers:  # obs-fold, RFC 9112 5.2
-                headers[-1] = (headers[-1][0], f"{headers[-1][1]} {text.strip()}")
+                headers[-1] = (headers[-1][0], f"{headers[-1][1]} {text.strip()}".lstrip())
             elif colon:
                 headers.append((name, value.strip(" \t")))
             else:

@@ -12,7 +12,7 @@ from sse_middleware.errors import RecordingError, shown
 __all__ = ["decoded"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def decoded(body: bytes, headers: Iterable[Tuple[str, str]], source: str) -> bytes:
@@ -24,28 +24,40 @@ def decoded(body: bytes, headers: Iterable[Tuple[str, str]], source: str) -> byt
     coding = ", ".join(v.strip().lower() for k, v in headers if k.lower() == "content-encoding")
     if coding in ("", "identity") or not body:
         return body
-    if coding in ("gzip", "x-gzip", "deflate"):
-        return _inflated(body, coding, source)
+    if coding in ("gzip", "x-gzip") and not body.startswith(_GZIP_MAGIC):
+        return body
+    try:
+        if coding in ("gzip", "x-gzip"):
+            return _gunzipped(body)
+        if coding == "deflate":
+            return _inflated(body)
+    except zlib.error as error:
+        raise RecordingError(f"{source}: body", f"damaged ({error})", f"{coding} data") from None
     if _is_text(body):
         return body
     expected = "gzip or deflate; record it with the request header Accept-Encoding: identity"
     raise RecordingError(f"{source}: content-encoding", shown(coding), expected)
 
 
-def _inflated(body: bytes, coding: str, source: str) -> bytes:
-    if coding != "deflate" and not body.startswith(_GZIP_MAGIC):
-        return body
+def _gunzipped(body: bytes) -> bytes:
+    """All members of gzip data, of the last one as much as there is."""
     whole = b""
+    while body.startswith(_GZIP_MAGIC):
+        member = zlib.decompressobj(_GZIP)
+        whole += member.decompress(body) + member.flush()
+        body = member.unused_data
+    return whole
+
+
+def _inflated(body: bytes) -> bytes:
+    """Deflate with the frame of zlib, as RFC 9110 8.4.1.2 has it, or raw, as some servers send."""
     try:
-        while body:
-            stream = zlib.decompressobj(_GZIP_OR_ZLIB)
-            whole += stream.decompress(body) + stream.flush()
-            body = stream.unused_data if body.startswith(_GZIP_MAGIC) else b""
-        return whole
-    except zlib.error as error:
-        if coding == "deflate" and _is_text(body):
+        framed = zlib.decompressobj(_ZLIB)
+        return framed.decompress(body) + framed.flush()
+    except zlib.error:
+        if _is_text(body):
             return body
-        raise RecordingError(f"{source}: body", f"damaged ({error})", f"{coding} data") from None
+    return zlib.decompress(body, _RAW)
 
 
 def _is_text(body: bytes) -> bool:

@@ -97,8 +97,8 @@ class Sources:
             OptionError: an argument that has no meaning.
 
         >>> from sse_middleware.testing import Recording
-        >>> Recording.response("Hello there").body[-45:]
-        b'"user":null,"metadata":{}},"sequence_number":9}\n\n'
+        >>> Recording.response("Hello there").body.count(b"event: response.output_text.delta")
+        2
         """
         said = Answer(text, model, tool_calls, refusal)
         frames = _responses.frames(
