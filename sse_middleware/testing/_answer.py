@@ -181,7 +181,9 @@ def _arguments(thing: str, arguments: object) -> str:
         return _text(thing, arguments, least=0)
     try:
         if isinstance(arguments, Mapping):
-            return _text(thing, compact(dict(arguments)))
+            text = compact(dict(arguments))
+            text.encode()  # a lone surrogate is no JSON either
+            return text
     except (TypeError, ValueError, RecursionError):
         pass
     raise OptionError(thing, shown(arguments), "a mapping that JSON can hold, or a str")

@@ -57,13 +57,15 @@ def _events(
     for kind in ("response.created", "response.in_progress"):
         yield kind, {"response": _response(answer, "in_progress")}
     output: List[_Item] = []
+    of_message = "completed" if answer.calls else status  # only the last item was cut short
     if answer.refusal:
-        output.append((yield from _message(answer, "refusal", answer.refusal, status)))
+        output.append((yield from _message(answer, "refusal", answer.refusal, of_message)))
     elif answer.deltas or not answer.calls:
-        output.append((yield from _message(answer, "output_text", answer.deltas, status)))
+        output.append((yield from _message(answer, "output_text", answer.deltas, of_message)))
     for number, call in enumerate(answer.calls):
+        of_call = status if call is answer.calls[-1] else "completed"
         item_id = answer.id("fc_", 50, number)
-        output.append((yield from _function_call(item_id, call, len(output), status)))
+        output.append((yield from _function_call(item_id, call, len(output), of_call)))
     ended = _response(answer, status)
     ended["output"] = output
     ended["usage"] = _usage(answer, usage)
