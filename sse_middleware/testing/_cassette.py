@@ -105,19 +105,29 @@ def _loader(yaml: Any) -> Any:
     loader: Any = type("PlainLoader", (yaml.BaseLoader,), {})
     loader.add_implicit_resolver(_NULL_TAG, re.compile("~|null|Null|NULL|"), ["~", "n", "N", ""])
     loader.add_constructor(_NULL_TAG, lambda loader, node: None)
-    for tag in ("tag:yaml.org,2002:binary", "!binary"):
-        loader.add_constructor(tag, lambda loader, node: _base64(loader.construct_scalar(node)))
+
+    def binary(loader: Any, node: Any) -> bytes:
+        try:
+            return _base64(loader.construct_scalar(node))
+        except ValueError as error:
+            mark = node.start_mark
+            raise yaml.constructor.ConstructorError(None, None, str(error), mark) from None
 
     def plain(loader: Any, suffix: str, node: Any) -> Any:
         return getattr(loader, f"construct_{node.id}")(node)
 
+    loader.add_constructor("tag:yaml.org,2002:binary", binary)
+    loader.add_constructor("!binary", binary)
     loader.add_multi_constructor("", plain)
     return loader
 
 
 def _base64(text: Any) -> bytes:
     """The bytes that are written as base64, perhaps over several lines."""
-    return base64.b64decode("".join(text.split()), validate=True)
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise ValueError("not base64") from None
 
 
 def _interaction(item: Any, source: str) -> Interaction:
