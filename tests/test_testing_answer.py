@@ -168,6 +168,7 @@ WRONG = [
         "refusal is ['No']: expected no text and no tool_calls beside it",
     ),
     ({"interval_s": -1}, "interval_s is -1: expected seconds, from 0 to 1e6"),
+    ({"interval_s": 1e6 + 1}, "interval_s is 1000001.0: expected seconds, from 0 to 1e6"),
     ({"interval_s": True}, "interval_s is True: expected seconds, from 0 to 1e6"),
     ({"interval_s": "1"}, "interval_s is '1': expected seconds, from 0 to 1e6"),
     ({"interval_s": float("nan")}, "interval_s is nan: expected seconds, from 0 to 1e6"),

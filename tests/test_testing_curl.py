@@ -141,7 +141,10 @@ def test_an_answer_without_a_body_is_empty(tmp_path):
     assert Recording.from_curl(dump(tmp_path, OK + b"\r\n")).body == b""
 
 
-A_STATUS_LINE = "expected a status line such as HTTP/1.1 200 OK (what curl -i or curl -D writes)"
+A_STATUS_LINE = (
+    "expected HTTP/1.1 200 OK or its like, which curl -i and -D write "
+    "(Recording.load reads a body alone)"
+)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ def test_without_the_header_nothing_is_touched():
     assert decoded(gzip.compress(TEXT), [("content-type", "gzip")], "r") == gzip.compress(TEXT)
 
 
+def test_two_headers_are_one_list_of_codings():
+    with pytest.raises(RecordingError, match="is 'gzip, br': expected"):
+        decoded(b"\xff", [("content-encoding", "gzip"), ("content-encoding", "br")], "r")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 def test_an_empty_body_stays_empty(coding):
     assert decoded(b"", [("content-encoding", coding)], "r") == b""

@@ -50,11 +50,11 @@ class Answer:
         self.model = _text("model", model)
         self.deltas = _deltas("text", text)
         self.refusal = _deltas("refusal", refusal)
-        said = [self.model, self.deltas, self.refusal, _calls(tool_calls)]
-        self._seed = compact(said).encode("utf-8")
+        calls = _calls(tool_calls)
+        self._seed = compact([self.model, self.deltas, self.refusal, calls]).encode()
         self.calls = [
             ToolCall(call_id or self.id("call_", 24, number), name, _cut(arguments))
-            for number, (name, arguments, call_id) in enumerate(_calls(tool_calls))
+            for number, (name, arguments, call_id) in enumerate(calls)
         ]
         if self.refusal and (self.deltas or self.calls):
             raise OptionError("refusal", shown(refusal), "no text and no tool_calls beside it")

@@ -13,7 +13,7 @@ __all__ = ["Head", "split"]
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? ([1-5]\d\d)(?: [^\r\n]*)?")
 _LINE = re.compile(rb"([^\n]*?)\r?\n")
-_HOW = "a status line such as HTTP/1.1 200 OK (what curl -i or curl -D writes)"
+_HOW = "HTTP/1.1 200 OK or its like, which curl -i and -D write (Recording.load reads a body alone)"
 
 
 class Head(NamedTuple):

@@ -22,7 +22,7 @@ def decoded(body: bytes, headers: Iterable[Tuple[str, str]], source: str) -> byt
         RecordingError: it is damaged, or compressed in another way; the text names ``source``.
     """
     coding = ", ".join(v.strip().lower() for k, v in headers if k.lower() == "content-encoding")
-    if coding in ("", "identity") or not body:
+    if coding in ("", "identity"):
         return body
     if coding in ("gzip", "x-gzip") and not body.startswith(_GZIP_MAGIC):
         return body
