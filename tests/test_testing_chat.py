@@ -127,6 +127,7 @@ def test_each_stream_is_of_one_answer_and_ends_with_done(arguments):
     body = Recording.chat(**arguments).body
     chunks = chunks_of(body)
     assert body.endswith(b"}\n\ndata: [DONE]\n\n")
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
     assert [c["finish_reason"] for chunk in chunks for c in chunk["choices"]].count(None) == (
         len(chunks) - 1 - ("usage" in arguments)
@@ -185,6 +186,7 @@ def test_a_refusal_comes_instead_of_content():
         ({"prompt_tokens": 3}, (3, 2, 5)),
         ({"prompt_tokens": 3, "completion_tokens": 4}, (3, 4, 7)),
         ({"total_tokens": 99}, (10, 2, 99)),
+        ({"prompt_tokens": 0}, (0, 2, 2)),
     ],
 )
 def test_usage_counts_deltas_unless_it_is_told(usage, counts):
@@ -243,6 +245,12 @@ KEYS = (
             {"usage": {"prompt_tokens_details": {"cached_tokens": 0.5}}},
             "usage['prompt_tokens_details']['cached_tokens'] is 0.5: expected a number of tokens",
         ),
+        (
+            {"usage": {"prompt_tokens_details": {"\ud800": 1}}},
+            "usage['prompt_tokens_details'] key is '\\ud800': "
+            "expected text without a lone surrogate",
+        ),
+        ({"usage": {1: 1}}, "usage key is 1: expected a str, not empty"),
     ],
 )
 def test_an_argument_without_meaning_is_refused_in_one_line(arguments, message):

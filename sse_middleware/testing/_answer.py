@@ -125,7 +125,7 @@ def _counts(thing: str, given: object, tokens: Mapping[str, Any]) -> Dict[str, A
         elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise OptionError(part, shown(value), "a number of tokens")
         else:
-            counts[key] = value
+            counts[_text(f"{thing} key", key)] = value
     return counts
 
 
