@@ -46,6 +46,12 @@ def objects_of(kind, data):
                 yield from objects_of(item.get("type", item.get("object")), item)
 
 
+def find_responses(file):
+    """The response objects in a recording of any vendor."""
+    events = [e.data for e in EventParser().feed(file.read_bytes()) if e.data.startswith("{")]
+    return [data["response"] for data in map(json.loads, events) if "response" in data]
+
+
 @lru_cache(maxsize=None)
 def real_events():
     """Of the recordings of the present API; some were sorted by those who published them."""
@@ -63,6 +69,16 @@ def test_each_object_has_the_keys_of_a_recorded_one(arguments):
     for kind, data in built(**arguments):
         for name, keys in objects_of(kind, data):
             assert (name, keys) in known or (name, tuple(sorted(keys))) in known
+
+
+@needs_real
+def test_what_is_constant_in_the_response_was_recorded():
+    recorded = [event for file in REAL.glob("*-responses-*.sse") for event in find_responses(file)]
+    invented = {"id", "created_at", "completed_at", "model", "output", "usage"}
+    for _, data in (built(text="Hi")[0], built(text="Hi")[-1]):
+        for key, value in data["response"].items():
+            if key not in invented:
+                assert value in [response[key] for response in recorded if key in response], key
 
 
 @needs_real
