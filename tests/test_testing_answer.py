@@ -129,6 +129,7 @@ WRONG = [
         "tool_calls is {'name': 'f'}: expected a list like [{\"name\": \"get_weather\"}]",
     ),
     ({"tool_calls": ["f"]}, f"tool_calls[0] is 'f': expected {A_CALL}"),
+    ({"tool_calls": ["name"]}, f"tool_calls[0] is 'name': expected {A_CALL}"),
     ({"tool_calls": [{}]}, f"tool_calls[0] is {{}}: expected {A_CALL}"),
     (
         {"tool_calls": [{"name": "f", "args": {}}]},

@@ -163,6 +163,18 @@ def test_given_deltas_are_sent_as_they_are():
     assert [data["delta"] for _, data in events if "delta" in data] == deltas
 
 
+def test_items_open_empty_and_have_the_ids_of_their_kind():
+    events = built(text="Hi", tool_calls=[WEATHER])
+    message, call = [d["item"] for kind, d in events if kind == "response.output_item.added"]
+    assert (message["type"], message["role"], message["content"]) == ("message", "assistant", [])
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", "get_weather", "")
+    assert (message["id"][:4], call["id"][:3], call["call_id"][:5]) == ("msg_", "fc_", "call_")
+    assert (len(message["id"]), len(call["id"]), len(call["call_id"])) == (54, 53, 29)
+    [part] = [d["part"] for kind, d in events if kind == "response.content_part.added"]
+    assert part == {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    assert events[-1][1]["response"]["output"][0]["role"] == "assistant"
+
+
 def test_calls_follow_the_text_in_items_of_their_own():
     events = built(text="Hi", tool_calls=[WEATHER, {"name": "g", "id": "call_g"}])
     output = events[-1][1]["response"]["output"]

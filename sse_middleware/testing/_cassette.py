@@ -113,12 +113,8 @@ def _loader(yaml: Any) -> Any:
             mark = node.start_mark
             raise yaml.constructor.ConstructorError(None, None, str(error), mark) from None
 
-    def plain(loader: Any, suffix: str, node: Any) -> Any:
-        return getattr(loader, f"construct_{node.id}")(node)
-
     loader.add_constructor("tag:yaml.org,2002:binary", binary)
     loader.add_constructor("!binary", binary)
-    loader.add_multi_constructor("", plain)
     return loader
 
 
