@@ -177,6 +177,20 @@ def test_truncated_json_is_an_event_still(after_events):
     assert told[2].data == "[DONE]"
 
 
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (b"data: [1]\n\n", b"data: [\n\n"),
+        (b"event: x\ndata: {\ndata: }\r\n\r\n", b"event: x\ndata: {\ndata: \r\n\r\n"),
+        (b"data:12345678\n\n", b"data:1234\n\n"),
+        (b"data\n\n", b"data\n\n"),
+    ],
+    ids=repr,
+)
+def test_half_of_the_last_data_line_is_cut(event, expected):
+    assert faults.truncated_json(after_events=0)(Recording(event)).body == expected
+
+
 def test_invalid_utf8_is_one_byte_inside_a_string():
     broken = faults.invalid_utf8(after_events=1)(RECORDING)
     assert broken.body == BODY.replace(b'"2"', b'"\xff2"')

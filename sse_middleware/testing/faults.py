@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 _DONE = re.compile(rb"^data: ?\[DONE\](?:\r\n|\n|\r)(?:\r\n|\n|\r)", re.MULTILINE)
+_DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
 _JSON = {"content-type": "application/json"}
 
 
@@ -192,9 +193,9 @@ def truncated_json(*, after_events: Optional[int] = None) -> Fault:
 
     def change(recording: Recording) -> Recording:
         start, end = place.next_event(recording)
-        block = recording.body[start:end]
-        text = block.rstrip(b"\r\n")
-        middle = text.rindex(b":") if text.count(b":") > 1 else len(text)
+        text = recording.body[start:end].rstrip(b"\r\n")
+        *_, field = _DATA.finditer(text)
+        middle = (field.end() + len(text)) // 2
         return _replaced(recording, start + middle, start + len(text), b"")
 
     return Fault(f"truncated_json({place})", change)
@@ -207,7 +208,7 @@ def invalid_utf8(*, after_events: Optional[int] = None) -> Fault:
     def change(recording: Recording) -> Recording:
         start, end = place.next_event(recording)
         block = recording.body[start:end]
-        value = re.search(rb':\s*"', block) or re.search(rb"^data: ?", block, re.MULTILINE)
+        value = re.search(rb':\s*"', block) or _DATA.search(block)
         return _inserted(recording, start + (value.end() if value else 0), b"\xff")
 
     return Fault(f"invalid_utf8({place})", change)
