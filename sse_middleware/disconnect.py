@@ -33,7 +33,12 @@ def find_probe(
     """What tells whether this request's client has left; None where nothing does.
 
     For a greenlet the hub watches the connection and calls ``wake()``; a thread has to ask.
+    A caller in the same process, such as a test client, hands over a function from ``wake`` to a
+    `Probe` of its own as ``environ["sse_middleware.probe"]``.
     """
+    own: Optional[Callable[[Callable[[], object]], Probe]] = environ.get("sse_middleware.probe")
+    if own is not None:
+        return own(wake)
     asked = environ.get("waitress.client_disconnected")
     if asked is not None:
         return _Poll(asked)

@@ -55,7 +55,9 @@ class Handover:
         self._is_finished = False
         self._error: Optional[BaseException] = None
         self._on_demand = on_demand
-        self._demands = 0
+        self._made = 0  # counted by the worker alone
+        self._taken = 0  # these two by the taker alone
+        self._wanted = 0
 
     # --- the worker's side
 
@@ -67,17 +69,17 @@ class Handover:
         if self.is_cancelled:
             return False
         self._put_bytes += size
+        self._made += 1
         self._items.append(item)
         self.wake_taker()
         return True
 
     def wait_for_demand(self) -> bool:
         """Where items are made on demand, wait for one. False: nobody wants any more."""
-        while self._on_demand and not self.is_cancelled and not self._demands:
+        while self._on_demand and not self.is_cancelled and self._made >= self._wanted:
             self._is_putter_waiting = True
-            if not self._demands and not self.is_cancelled:
+            if self._made >= self._wanted and not self.is_cancelled:
                 self._drained.wait(None)
-        self._demands = 0
         return not self.is_cancelled
 
     def finish(self, error: Optional[BaseException] = None) -> None:
@@ -119,7 +121,7 @@ class Handover:
     def wait(self, clock: Clock, timeout_s: Optional[float], version: int) -> bool:
         """Wait for a ``version`` later than this. False: ``timeout_s`` passed before."""
         if self._on_demand:
-            self._demands = 1
+            self._wanted = self._taken + 1  # a total: asking twice for an item is asking once
             self._wake_putter()
         self._is_taker_waiting = True
         return self.version != version or clock.wait(self._filled, timeout_s)
@@ -133,6 +135,7 @@ class Handover:
         """What is there, without waiting: all of it, or one item where they are not joined."""
         count = len(self._items) if joined and not self._on_demand else min(len(self._items), 1)
         taken = [self._items.popleft() for _ in range(count)]
+        self._taken += len(taken)
         self._taken_bytes += sum(len(item) for item in taken if isinstance(item, bytes))
         self._wake_putter()
         return taken

@@ -108,6 +108,12 @@ def test_a_tls_connection_is_left_alone(pair):
         assert find_probe({"gunicorn.socket": wrapped}, fail, is_greenlet=False) is None
 
 
+def test_a_caller_in_the_process_tells_by_its_own_probe_whatever_the_server_lends(pair):
+    _, server = pair
+    environ = {"sse_middleware.probe": lambda wake: ["probe", wake], "werkzeug.socket": server}
+    assert find_probe(environ, fail, is_greenlet=False) == ["probe", fail]
+
+
 def test_elsewhere_nothing_tells():
     assert find_probe({}, fail, is_greenlet=False) is None
 

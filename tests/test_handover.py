@@ -144,6 +144,20 @@ def test_cancelling_frees_a_worker_that_waits_for_room():
     assert hand.put(b"x") is False
 
 
+def test_on_demand_asking_twice_for_an_item_makes_one():
+    hand = handover(on_demand=True)
+    version = hand.version
+    assert not hand.wait(CLOCK, 0, version)
+    assert hand.wait_for_demand()
+    assert hand.put(b"a")
+    assert hand.wait(CLOCK, 0, version)  # the taker had looked before it came
+    assert hand.take(joined=True) == [b"a"]
+    worker = Beside(hand.wait_for_demand)
+    blocked(hand, worker)
+    hand.wait(CLOCK, 0, hand.version)
+    assert worker.result()
+
+
 def test_on_demand_an_item_is_made_for_each_wait_and_not_before():
     hand = handover(on_demand=True)
     made = []
