@@ -7,7 +7,10 @@
     ├── ResponseError       an app that breaks the WSGI contract (the app's)
     ├── UpstreamError       an upstream that failed or said so (the upstream's)
     ├── RecordingError      a recording that is damaged or absent (the file's)
-    └── StuckClockError     a virtual clock that nobody moves (the test's)
+    ├── StuckClockError     a virtual clock that nobody moves (the test's)
+    ├── StreamEndedError    a stream that ended before what a test read it for (the app's)
+    │   └── StreamCutError  its connection was cut (the server's)
+    └── StillRunningError   an app that goes on after its client left (the app's)
 
 The ones that compare a value with a rule hold it as fields, and make their text from them:
 ``<thing> is <measured>: expected <expected>``.
@@ -23,6 +26,9 @@ __all__ = [
     "RecordingError",
     "ResponseError",
     "SSEError",
+    "StillRunningError",
+    "StreamCutError",
+    "StreamEndedError",
     "StuckClockError",
     "UpstreamError",
     "shown",
@@ -105,3 +111,15 @@ class StuckClockError(SSEError):
             "was waited for on it: expected clock.advance(seconds), before the wait or from "
             "another thread; play(..., speed=math.inf) plays without delays"
         )
+
+
+class StreamEndedError(SSEError, AssertionError):
+    """A stream that ended before what a test waited for; the text says what came instead."""
+
+
+class StreamCutError(StreamEndedError):
+    """A stream whose connection was cut, so that it has no end."""
+
+
+class StillRunningError(SSEError, AssertionError):
+    """An app that had not ended its response some time after the client left it."""

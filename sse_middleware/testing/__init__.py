@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, List
 
 if TYPE_CHECKING:
     from sse_middleware.testing import faults, rechunk
+    from sse_middleware.testing.client import StreamClient
     from sse_middleware.testing.clock import VirtualClock
     from sse_middleware.testing.recording import Recording
     from sse_middleware.testing.upstream import FakeUpstream
 
-__all__ = ["FakeUpstream", "Recording", "VirtualClock", "faults", "rechunk"]
+__all__ = ["FakeUpstream", "Recording", "StreamClient", "VirtualClock", "faults", "rechunk"]
 
-_HOMES = {"FakeUpstream": "upstream", "Recording": "recording", "VirtualClock": "clock"}
+_HOMES = {
+    "FakeUpstream": "upstream",
+    "Recording": "recording",
+    "StreamClient": "client",
+    "VirtualClock": "clock",
+}
 _MODULES = ("faults", "rechunk")
 
 
