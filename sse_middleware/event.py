@@ -47,12 +47,13 @@ class Event:
     Source: WHATWG HTML 9.2.5, 9.2.6.
     """
 
-    data: Optional[str]
-    event: Optional[str]
-    id: Optional[str]
-    retry: Optional[int]
-    comment: Optional[str]
-    last_event_id: str = field(init=False)
+    # Tools that write a dataclass out as a call, such as inline-snapshot, go by these.
+    data: Optional[str] = None
+    event: Optional[str] = None
+    id: Optional[str] = None
+    retry: Optional[int] = None
+    comment: Optional[str] = None
+    last_event_id: str = field(init=False, repr=False, default="")
 
     def __init__(
         self,
