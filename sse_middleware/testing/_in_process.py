@@ -35,9 +35,9 @@ class InProcess:
         environ["sse_middleware.read_ahead"] = 0
         environ["sse_middleware.probe"] = self._leaving.probe
 
-    def open(self, deliver: Callable[[bytes], None]) -> None:
+    def open(self, write: Callable[[bytes], None]) -> None:
         """Call the app."""
-        self._deliver = deliver
+        self._deliver = write
         try:
             self._body = self._app(self._environ, self._start_response)
         except StopIteration as error:  # it would look like the end of the body

@@ -24,7 +24,7 @@ from sse_middleware.event import Event
 from sse_middleware.headers import find_header, is_encoded, is_event_stream
 from sse_middleware.parser import EventParser
 from sse_middleware.testing._comments import CommentReader
-from sse_middleware.testing._steps import Chunk, CutOff, Kind, Steps
+from sse_middleware.testing._steps import Chunk, ClientLeft, CutOff, Kind, Steps
 from sse_middleware.testing.exchange import RequestHeaders
 
 __all__ = ["OpenStream", "checked_timeout"]
@@ -32,6 +32,8 @@ __all__ = ["OpenStream", "checked_timeout"]
 _SHOWN_EVENTS = 5
 _SHOWN_BYTES = 200
 _POLL_S = 0.002
+# Of the app, at the end of a test that read as much as it wanted.
+_NO_FAULT = (CutOff, ClientLeft)
 
 
 class OpenStream:
@@ -157,7 +159,7 @@ class OpenStream:
                 f"the app is still at {blocked}\nLet what it waits for end when the client leaves "
                 "(current_stream().on_disconnect), or wait with a timeout."
             )
-        if self._failure is None or self._was_raised or isinstance(self._failure, CutOff):
+        if self._failure is None or self._was_raised or isinstance(self._failure, _NO_FAULT):
             return None
         return self._failure.with_traceback(self._traceback)
 
@@ -187,7 +189,7 @@ class OpenStream:
         kind, value = self._steps.take(until - time.monotonic())
         if kind is not Kind.FAILED:  # until then, exc_info may replace it
             self._is_answered = self._steps.exchange.answer is not None
-        if kind is Kind.CHUNK:
+        if kind in (Kind.CHUNK, Kind.WRITTEN):
             self._feed(value)
         elif kind is Kind.FAILED:
             self._fail(value)

@@ -18,9 +18,10 @@ _AS_THEY_ARE = "!$%&'()*+,/:;=?@~"
 
 def split_url(url: str) -> SplitResult:
     """The parts of a server's address."""
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.hostname and not parts.query:
-        return parts
+    with suppress(ValueError):  # of a port that is none
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
     raise OptionError(
         "app_or_url", shown(url), 'a WSGI app, or a URL such as "http://127.0.0.1:80"'
     )
@@ -41,7 +42,7 @@ class OverSocket:
         self._socket: Optional[socket.socket] = None
         self._response: Optional[HTTPResponse] = None
 
-    def open(self, deliver: Callable[[bytes], None]) -> None:
+    def open(self, write: Callable[[bytes], None]) -> None:
         """Send the request, and wait for the headers."""
         self._connection.connect()
         self._socket = self._connection.sock

@@ -14,7 +14,7 @@ from sse_middleware.clock import Clock
 from sse_middleware.headers import Headers
 from sse_middleware.testing.clock import VirtualClock
 
-__all__ = ["Answer", "Chunk", "CutOff", "Exchange", "Kind", "Notice", "Steps"]
+__all__ = ["Answer", "Chunk", "ClientLeft", "CutOff", "Exchange", "Kind", "Notice", "Steps"]
 
 # How long a request may take to answer, or to wait on a virtual clock, before the test goes on.
 _RESTS_WITHIN_S = 1.0
@@ -41,13 +41,17 @@ class CutOff(Exception):
     """The connection broke inside the response."""
 
 
+class ClientLeft(BrokenPipeError):
+    """What ``write()`` raises when nobody reads any more, as that of a server does."""
+
+
 class Exchange(Protocol):
     """One request and its response. All but `leave` is called in one thread."""
 
     answer: Optional[Answer]
 
-    def open(self, deliver: Callable[[bytes], None]) -> None:
-        """Make the request. ``deliver`` takes bytes that come without being read."""
+    def open(self, write: Callable[[bytes], None]) -> None:
+        """Make the request. ``write`` takes bytes that come without being read."""
 
     def read(self) -> bytes:
         """The next item of the body; StopIteration after the last."""
@@ -63,13 +67,14 @@ class Exchange(Protocol):
 
 
 class Kind(Enum):
-    """What a step has come to. Every step ends in one notice that is no chunk."""
+    """What came. Every step ends in DONE, END or FAILED; after WRITTEN the app is held."""
 
     CHUNK = 1
-    DONE = 2
-    END = 3
-    FAILED = 4
-    CLOSED = 5
+    WRITTEN = 2
+    DONE = 3
+    END = 4
+    FAILED = 5
+    CLOSED = 6
 
 
 class Notice(NamedTuple):
@@ -89,6 +94,9 @@ class Steps:
         self._orders: SimpleQueue[bool] = SimpleQueue()
         self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._is_pending = True
+        self._is_held = False
+        self._has_left = False
+        self._resumed = threading.Semaphore(0)
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=self._run, name="StreamClient", daemon=True)
         self._began_s = 0.0
@@ -109,33 +117,35 @@ class Steps:
 
     def take(self, timeout_s: float) -> Notice:
         """What comes next; asks for more if nothing is on its way. Raises ``queue.Empty``."""
-        if not self._is_pending:
+        if self._is_held:
+            self._is_held = False
+            self._resumed.release()
+        elif not self._is_pending:
             self._is_pending = True
             self._orders.put(True)
-        return self._taken(timeout_s)
+        notice = self._notices.get(timeout=max(0.0, timeout_s))
+        self._is_held = notice.kind is Kind.WRITTEN
+        self._is_pending = self._is_pending and notice.kind is not Kind.DONE
+        return notice
 
     def leave(self) -> None:
         """Close when the step that goes on has ended, after telling it that the client goes."""
+        self._has_left = True
         if self._is_pending:
             self.exchange.leave()
-        self._is_pending = True
+        self._is_pending, self._is_held = True, False
+        self._resumed.release()
         self._orders.put(False)
 
     def find_blocked(self) -> Optional[str]:
         """Where the request still is, as text; None if it has ended."""
         return self.exchange.find_blocked(self._thread.ident if self._thread.is_alive() else None)
 
-    def _taken(self, timeout_s: float) -> Notice:
-        notice = self._notices.get(timeout=max(0.0, timeout_s))
-        if notice.kind is Kind.DONE:
-            self._is_pending = False
-        return notice
-
     def _run(self) -> None:
-        self._step(lambda: self.exchange.open(self._deliver))
+        self._step(lambda: self.exchange.open(self._write))
         self._is_open.set()
         while self._orders.get():
-            self._step(lambda: self._deliver(self.exchange.read()))
+            self._step(lambda: self._deliver(Kind.CHUNK, self.exchange.read()))
         self._step(self.exchange.close, is_last=True)
 
     def _step(self, step: Callable[[], None], *, is_last: bool = False) -> None:
@@ -150,6 +160,13 @@ class Steps:
         if is_last:
             self._notices.put(Notice(Kind.CLOSED))
 
-    def _deliver(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
+        """Deliver, and hold the app until more is wanted: it may write without an end."""
+        self._deliver(Kind.WRITTEN, data)
+        self._resumed.acquire()
+        if self._has_left:
+            raise ClientLeft("the client has left")
+
+    def _deliver(self, kind: Kind, data: bytes) -> None:
         at_s = self._monotonic() - self._began_s
-        self._notices.put(Notice(Kind.CHUNK, Chunk(data, at_s)))
+        self._notices.put(Notice(kind, Chunk(data, at_s)))

@@ -146,5 +146,6 @@ def _environ(method: str, path: str, headers: Any, json: Any, data: Any) -> Envi
         environ: Environ = builder.get_environ()
     finally:
         builder.close()
+    environ.pop("HTTP_CONTENT_TYPE", None)  # Werkzeug 1.0 has it here, and where it belongs
     environ.setdefault("REMOTE_ADDR", "127.0.0.1")
     return environ
