@@ -829,9 +829,7 @@ def test_an_event_of_what_is_no_stream_says_what_came_instead():
 def test_an_encoded_body_is_named():
     headers = [*SSE, ("Content-Encoding", "gzip")]
     opened = StreamClient(app_of([b"\x1f\x8b"], headers)).get("/")
-    with opened as stream, pytest.raises(
-        StreamEndedError, match="Content-Encoding gzip"
-    ):
+    with opened as stream, pytest.raises(StreamEndedError, match="Content-Encoding gzip"):
         stream.event()
 
 

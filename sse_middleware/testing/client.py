@@ -146,6 +146,7 @@ def _environ(method: str, path: str, headers: Any, json: Any, data: Any) -> Envi
         environ: Environ = builder.get_environ()
     finally:
         builder.close()
-    environ.pop("HTTP_CONTENT_TYPE", None)  # Werkzeug 1.0 has it here, and where it belongs
+    for name in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+        environ.pop(name, None)  # Werkzeug 1.0 has them here too
     environ.setdefault("REMOTE_ADDR", "127.0.0.1")
     return environ
