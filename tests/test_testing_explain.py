@@ -1,5 +1,6 @@
 """What a failed comparison of events prints, and the tools that keep events as snapshots."""
 
+import os
 import subprocess
 import sys
 
@@ -161,10 +162,14 @@ def test_kept({argument}):
 """
 
 
-def run(folder, *options):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+def run(folder, plugin, *options):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *options, "test_kept.py"], cwd=folder, capture_output=True, timeout=120
+        [*command, *options, "test_kept.py"],
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        timeout=120,
     )
     return done.returncode, done.stdout.decode()
 
@@ -174,13 +179,13 @@ def test_inline_snapshot_writes_events_that_hold(tmp_path):
     file = tmp_path / "test_kept.py"
     text = KEPT.format(stream=STREAM, argument="", kept="snapshot()")
     file.write_text("from inline_snapshot import snapshot\n" + text)
-    run(tmp_path, "--inline-snapshot=create")
+    run(tmp_path, "inline_snapshot.pytest_plugin", "--inline-snapshot=create")
     assert "snapshot()" not in file.read_text()
     assert "last_event_id" not in file.read_text()
-    code, printed = run(tmp_path)
+    code, printed = run(tmp_path, "inline_snapshot.pytest_plugin")
     assert code == 0, printed
     file.write_text(file.read_text().replace('{"a": 1}', '{"a": 2}', 1))
-    code, printed = run(tmp_path)
+    code, printed = run(tmp_path, "inline_snapshot.pytest_plugin")
     assert code == 1, printed
 
 
@@ -188,12 +193,12 @@ def test_syrupy_keeps_events_that_hold(tmp_path):
     pytest.importorskip("syrupy")
     file = tmp_path / "test_kept.py"
     file.write_text(KEPT.format(stream=STREAM, argument="snapshot", kept="snapshot"))
-    code, printed = run(tmp_path, "--snapshot-update")
+    code, printed = run(tmp_path, "syrupy", "--snapshot-update")
     assert code == 0, printed
-    code, printed = run(tmp_path)
+    code, printed = run(tmp_path, "syrupy")
     assert code == 0, printed
     file.write_text(file.read_text().replace('{"a": 1}', '{"a": 2}', 1))
-    code, printed = run(tmp_path)
+    code, printed = run(tmp_path, "syrupy")
     assert code == 1, printed
 
 
