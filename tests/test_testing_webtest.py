@@ -123,6 +123,18 @@ def test_an_app_that_answers_twice_keeps_its_write_and_exc_info():
         assert [event.data for event in stream] == ["written", "2"]
 
 
+def test_the_headers_of_the_app_stay_as_they_are():
+    headers = list(SSE)
+
+    def app(environ, start_response):
+        start_response("200 OK", headers)
+        return [b"data: 1\n\n"]
+
+    with SSETestApp(app).stream.get("/") as stream:
+        assert stream.headers == {"content-type": "text/event-stream"}
+    assert headers == SSE
+
+
 def test_a_clock_drives_the_middleware():
     def body(event):
         yield {"data": "1"}

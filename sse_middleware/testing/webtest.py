@@ -71,8 +71,9 @@ class SSETestApp(TestApp):  # type: ignore[misc]
 
         def answer(status: str, headers: Any, *exc_info: Any) -> Any:
             write = start_response(status, headers, *exc_info)
-            answered = utils._ResponseCookieAdapter(Response(status=status, headerlist=headers))
-            self.cookiejar.extract_cookies(answered, asked)
+            # WebOb adds to the list that it is given.
+            answered = Response(status=status, headerlist=list(headers))
+            self.cookiejar.extract_cookies(utils._ResponseCookieAdapter(answered), asked)
             return write
 
         linted = lint.middleware(self.app) if self.lint else self.app
