@@ -511,12 +511,28 @@ def test_a_read_that_goes_on_ends_before_the_response_is_closed(gate):
     assert stream.event().data == "1"
 
 
+@pytest.fixture
+def ends_at_once(monkeypatch):
+    """No test waits for a second until an app is reported."""
+    monkeypatch.setattr("sse_middleware.testing._open_stream._ENDS_WITHIN_S", SHORT_S)
+
+
+def test_an_app_has_a_second_to_end_though_its_reads_are_shorter(gate):
+    body = gate()
+    opened = StreamClient(app_of(body)).get("/", timeout=0)
+    with opened as stream:
+        with pytest.raises(TimeoutError):
+            stream.event()
+        threading.Timer(SHORT_S, body.opened.set).start()
+    assert body.names[-1] == "close"
+
+
 def stays(event):
     yield b"data: 1\n\n"
     event.wait(DEADLINE_S)  # here it stays
 
 
-def test_an_app_that_does_not_come_back_is_reported_with_its_line():
+def test_an_app_that_does_not_come_back_is_reported_with_its_line(ends_at_once):
     event = threading.Event()
     opened = StreamClient(app_of(lambda: stays(event))).get("/x", timeout=SHORT_S)
     with pytest.raises(StillRunningError) as caught, opened as stream:
@@ -530,7 +546,7 @@ def test_an_app_that_does_not_come_back_is_reported_with_its_line():
     assert f"{__file__}:{stays.__code__.co_firstlineno + 2}" in first
 
 
-def test_an_app_that_never_answers_is_reported_with_its_line():
+def test_an_app_that_never_answers_is_reported_with_its_line(ends_at_once):
     event = threading.Event()
 
     def app(environ, start_response):
@@ -542,7 +558,7 @@ def test_an_app_that_never_answers_is_reported_with_its_line():
     event.set()
 
 
-def test_an_iterable_that_blocks_outside_python_is_reported():
+def test_an_iterable_that_blocks_outside_python_is_reported(ends_at_once):
     event = threading.Event()
     with pytest.raises(StillRunningError, match="at a place outside its Python code|wait"):
         body = map(event.wait, [DEADLINE_S])
@@ -565,7 +581,7 @@ def test_a_generator_that_refuses_to_close_is_reported():
 
 
 @pytest.mark.parametrize("is_waiting", [False, True], ids=["between reads", "in a read"])
-def test_a_worker_that_goes_on_is_reported_with_the_line_of_the_app(is_waiting):
+def test_a_worker_that_goes_on_is_reported_with_the_line_of_the_app(is_waiting, ends_at_once):
     event = threading.Event()
 
     def body():
@@ -620,9 +636,11 @@ def test_an_app_that_was_not_answered_for_is_left_too():
     with opened as stream, pytest.raises(TimeoutError):
         _ = stream.event(timeout=SHORT_S)
     assert time.monotonic() - began < DEADLINE_S / 2
+    with pytest.raises(StreamEndedError, match="before an answer: GET /, which was not answered"):
+        _ = stream.status_code
 
 
-def test_the_failure_of_the_test_itself_is_not_hidden():
+def test_the_failure_of_the_test_itself_is_not_hidden(ends_at_once):
     event = threading.Event()
     opened = StreamClient(app_of(lambda: stays(event))).get("/", timeout=SHORT_S)
     with pytest.raises(ZeroDivisionError), opened as stream:
@@ -897,6 +915,20 @@ def test_an_app_that_answers_at_once_has_answered_before_time_passes():
             clock.advance(100)
             assert stream.event().data == "1"
             assert stream.comments == []
+
+
+def test_an_app_that_needs_a_moment_has_answered_before_time_passes():
+    def body():
+        until = time.monotonic() + 0.005
+        while time.monotonic() < until:  # it works
+            pass
+        yield {"data": "1"}
+
+    clock = VirtualClock()
+    with StreamClient(SSEMiddleware(app_of(body)), clock=clock).get("/") as stream:
+        clock.advance(100)
+        assert stream.event().data == "1"
+        assert stream.comments == []
 
 
 def test_a_pending_read_meets_the_time_that_passes():

@@ -4,7 +4,6 @@ Nothing that came is ever lost to an error: what was not handed out is there for
 """
 
 import math
-import re
 import time
 from collections import deque
 from queue import Empty
@@ -21,17 +20,17 @@ from sse_middleware.errors import (
     shown,
 )
 from sse_middleware.event import Event
-from sse_middleware.headers import find_header, is_encoded, is_event_stream
 from sse_middleware.parser import EventParser
 from sse_middleware.testing._comments import CommentReader
 from sse_middleware.testing._steps import Chunk, ClientLeft, CutOff, Kind, Steps
+from sse_middleware.testing._telling import so_far
 from sse_middleware.testing.exchange import RequestHeaders
 
 __all__ = ["OpenStream", "checked_timeout"]
 
-_SHOWN_EVENTS = 5
-_SHOWN_BYTES = 200
 _POLL_S = 0.002
+# An app may need a moment to end, also in a test whose reads are to fail at once.
+_ENDS_WITHIN_S = 1.0
 # Of the app, at the end of a test that read as much as it wanted.
 _NO_FAULT = (CutOff, ClientLeft)
 
@@ -68,7 +67,8 @@ class OpenStream:
     def status_code(self) -> int:
         """The status, as a number. Waits for the app to answer."""
         self._wait_for_answer()
-        return int(self._status[:3])
+        answer = self._steps.exchange.answer
+        return int(answer.status[:3]) if answer else 0
 
     @property
     def headers(self) -> RequestHeaders:
@@ -141,7 +141,8 @@ class OpenStream:
 
     def _leave(self) -> Optional[BaseException]:
         """Close, and wait for the app to end; what a test should hear of, if anything."""
-        until = time.monotonic() + self._timeout_s
+        within_s = max(self._timeout_s, _ENDS_WITHIN_S)
+        until = time.monotonic() + within_s
         self._steps.leave()
         try:
             while self._take(until) is not Kind.CLOSED:
@@ -155,7 +156,7 @@ class OpenStream:
         self._is_over = True
         if blocked:
             return StillRunningError(
-                f"{self._request} did not end within {self._timeout_s:g} s after its client left: "
+                f"{self._request} did not end within {within_s:g} s after its client left: "
                 f"the app is still at {blocked}\nLet what it waits for end when the client leaves "
                 "(current_stream().on_disconnect), or wait with a timeout."
             )
@@ -235,35 +236,8 @@ class OpenStream:
         return StreamEndedError(f"the response ended before {wanted}: {self._so_far()}")
 
     def _so_far(self) -> str:
-        lines = [f"{self._request}, {self._answered()}"]
-        last = ", ".join(map(repr, self._came[-_SHOWN_EVENTS:]))
-        more = "..., " if len(self._came) > _SHOWN_EVENTS else ""
-        lines.append(f"events so far: {len(self._came)}" + (f" ({more}{last})" if last else ""))
-        if self.comments:
-            lines.append(f"comments so far: {len(self.comments)} ({shown(self.comments)})")
-        body = b"".join(chunk.data for chunk in self.chunks)
-        half = re.split(rb"\r\n\r\n|\n\n|\r\r", body)[-1]
-        if half and not self._came:
-            lines.append(f"the body begins with {body[:_SHOWN_BYTES]!r}")
-        elif half:
-            lines.append(f"an event is unfinished: {half[:_SHOWN_BYTES]!r}")
-        return "\n  ".join(lines)
-
-    @property
-    def _status(self) -> str:
         answer = self._steps.exchange.answer
-        return answer.status if answer else ""
-
-    def _answered(self) -> str:
-        answer = self._steps.exchange.answer
-        if answer is None:
-            return "which was not answered"
-        told = [answer.status, find_header(answer.headers, "content-type") or "no Content-Type"]
-        if is_encoded(answer.headers):
-            told.append(f"Content-Encoding {find_header(answer.headers, 'content-encoding')}")
-        if not is_event_stream(answer.headers):
-            told.append("not an event stream")
-        return ", ".join(told)
+        return so_far(self._request, answer, self._came, self.comments, self.chunks)
 
 
 def checked_timeout(timeout: Any) -> float:

@@ -19,7 +19,7 @@ __all__ = ["Answer", "Chunk", "ClientLeft", "CutOff", "Exchange", "Kind", "Notic
 # How long a request may take to answer, or to wait on a virtual clock, before the test goes on.
 _RESTS_WITHIN_S = 1.0
 # A worker that has declared a stream may be about to hand over its first item.
-_GRACE_S = 0.05
+_GRACE_S = 0.1
 
 
 class Answer(NamedTuple):

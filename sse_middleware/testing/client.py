@@ -37,7 +37,8 @@ class StreamClient:
     * ``json``, ``data``, ``headers``: as Werkzeug's and Flask's test clients take them. Unless
       ``headers`` name another, the request has ``Accept: text/event-stream``.
     * ``last_event_id``: what an EventSource that comes back would send.
-    * ``timeout``: how long, in real seconds, each read may take, and the app to end afterwards.
+    * ``timeout``: how long, in real seconds, each read may take; the app may take as long to end
+      when the test is done, and a second at least.
     * ``environ``: additions to the WSGI environ; in process only.
 
     Leaving the ``with`` closes the response, and raises what the app raised unseen, or
