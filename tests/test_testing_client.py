@@ -603,6 +603,19 @@ def test_a_worker_that_goes_on_is_reported_with_the_line_of_the_app(is_waiting, 
     event.set()
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "in the middleware"])
+def test_one_stream_is_not_reported_for_another(wrapped, gate):
+    body = gate({"data": "1"} if wrapped else b"data: 1\n\n")
+    blocked = SSEMiddleware(app_of(body)) if wrapped else app_of(body)
+    with StreamClient(blocked).get("/") as one:
+        one.event()
+        with pytest.raises(TimeoutError):
+            one.event(timeout=SHORT_S)
+        with StreamClient(SSEMiddleware(app_of(endless))).get("/") as other:
+            other.event()
+        body.opened.set()
+
+
 @pytest.mark.parametrize("clock", [None, VirtualClock()], ids=["real time", "virtual time"])
 def test_an_app_that_heeds_its_leaving_client_is_waited_for(clock):
     ended = []
@@ -814,8 +827,36 @@ def test_exc_info_replaces_the_answer_until_a_byte_was_sent():
         assert stream.read() == b"sorry"
 
 
-def test_exc_info_after_a_byte_was_sent_is_raised_again():
-    app = misuse(("200 OK", SSE), late=("500 Oh", HTML, exc_info()))
+def test_an_empty_item_sends_nothing_so_that_exc_info_may_follow():
+    app = misuse(("200 OK", SSE), body=[b""], late=("500 Oh", HTML, exc_info()))
+    with StreamClient(app).get("/") as stream:
+        assert stream.read() == b""
+        assert stream.status_code == 500
+
+
+def test_headers_are_those_that_start_response_was_given():
+    headers = list(SSE)
+
+    def app(environ, start_response):
+        start_response("200 OK", headers)
+        headers.append(("X-Late", "yes"))
+        return []
+
+    with StreamClient(app).get("/") as stream:
+        assert stream.headers == {"content-type": "text/event-stream"}
+
+
+def written_first(environ, start_response):
+    start_response("200 OK", SSE)(b"data: 1\n\n")
+    start_response("500 Oh", HTML, exc_info())
+
+
+@pytest.mark.parametrize(
+    "app",
+    [misuse(("200 OK", SSE), late=("500 Oh", HTML, exc_info())), written_first],
+    ids=["yielded", "written"],
+)
+def test_exc_info_after_a_byte_was_sent_is_raised_again(app):
     with StreamClient(app).get("/") as stream:
         assert stream.event().data == "1"
         with pytest.raises(AppError):

@@ -22,7 +22,7 @@ from sse_middleware.errors import (
 from sse_middleware.event import Event
 from sse_middleware.parser import EventParser
 from sse_middleware.testing._comments import CommentReader
-from sse_middleware.testing._steps import Chunk, ClientLeft, CutOff, Kind, Steps
+from sse_middleware.testing._steps import Answer, Chunk, ClientLeft, CutOff, Kind, Steps
 from sse_middleware.testing._telling import so_far
 from sse_middleware.testing.exchange import RequestHeaders
 
@@ -66,16 +66,12 @@ class OpenStream:
     @property
     def status_code(self) -> int:
         """The status, as a number. Waits for the app to answer."""
-        self._wait_for_answer()
-        answer = self._steps.exchange.answer
-        return int(answer.status[:3]) if answer else 0
+        return int(self._answer().status[:3])
 
     @property
     def headers(self) -> RequestHeaders:
         """The headers, found in any case; a repeated one is joined with ``", "``."""
-        self._wait_for_answer()
-        answer = self._steps.exchange.answer
-        return RequestHeaders(answer.headers if answer else [])
+        return RequestHeaders(self._answer().headers)
 
     # --- what comes
 
@@ -166,8 +162,11 @@ class OpenStream:
 
     # --- waiting
 
-    def _wait_for_answer(self) -> None:
+    def _answer(self) -> Answer:
         self._wait_for(lambda: self._is_answered, "an answer", None)
+        answer = self._steps.exchange.answer
+        assert answer is not None
+        return answer
 
     def _wait_for(
         self, is_there: Callable[[], bool], wanted: str, timeout: Optional[float]
