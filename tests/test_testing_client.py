@@ -24,6 +24,7 @@ from sse_middleware.errors import (
     StreamCutError,
     StreamEndedError,
 )
+from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import StreamClient, VirtualClock
 
 DEADLINE_S = 10
@@ -565,6 +566,20 @@ def test_an_iterable_that_blocks_outside_python_is_reported(ends_at_once):
     event.set()
 
 
+def test_the_line_reported_is_the_apps_and_not_a_librarys(ends_at_once):
+    signal = ThreadSignal()
+
+    def body():
+        yield b"data: 1\n\n"
+        signal.wait(DEADLINE_S)
+
+    opened = StreamClient(app_of(body)).get("/", timeout=SHORT_S)
+    with pytest.raises(StillRunningError, match=r"in body: signal.wait\(DEADLINE_S\)"):
+        with opened as stream, pytest.raises(TimeoutError):
+            stream.events(2)
+    signal.set()
+
+
 def test_a_generator_that_refuses_to_close_is_reported():
     def body():
         try:
@@ -1048,6 +1063,7 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.urls import path
 from sse_middleware import SSEMiddleware, event_stream
+from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import StreamClient
 
 def stream(request):

@@ -103,6 +103,11 @@ def test_the_explanation_names_the_event_the_field_and_the_place(case):
     assert explain(left, right)[: len(expected)] == expected
 
 
+def test_in_a_long_list_of_like_events_one_that_is_missing_is_found():
+    likes = [A, B] * 200
+    assert explain([C, *likes], likes)[1:] == [f"[0] only on the left: {C!r}"]
+
+
 @pytest.mark.parametrize(
     ("left", "right", "shown"),
     [
