@@ -574,8 +574,9 @@ def test_the_line_reported_is_the_apps_and_not_a_librarys(ends_at_once):
         signal.wait(DEADLINE_S)
 
     opened = StreamClient(app_of(body)).get("/", timeout=SHORT_S)
-    with pytest.raises(StillRunningError, match=r"in body: signal.wait\(DEADLINE_S\)"):
-        with opened as stream, pytest.raises(TimeoutError):
+    at_line = r"in body: signal.wait\(DEADLINE_S\)"
+    with pytest.raises(StillRunningError, match=at_line), opened as stream:
+        with pytest.raises(TimeoutError):
             stream.events(2)
     signal.set()
 
