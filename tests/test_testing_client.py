@@ -576,8 +576,9 @@ def test_the_line_reported_is_the_apps_and_not_a_librarys(ends_at_once):
     opened = StreamClient(app_of(body)).get("/", timeout=SHORT_S)
     at_line = r"in body: signal.wait\(DEADLINE_S\)"
     with pytest.raises(StillRunningError, match=at_line), opened as stream:
+        stream.event()
         with pytest.raises(TimeoutError):
-            stream.events(2)
+            stream.event()
     signal.set()
 
 
