@@ -25,8 +25,8 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Return once ``seconds`` have passed on this clock."""
 
-    def wait(self, signal: Signal, timeout_s: Optional[float]) -> bool:
-        """Whether ``signal`` was set before ``timeout_s`` seconds had passed on this clock."""
+    def wait(self, signal: Signal, until_s: Optional[float]) -> bool:
+        """Whether ``signal`` was set before this clock showed ``until_s``; None waits for ever."""
 
 
 class SystemClock:
@@ -40,6 +40,6 @@ class SystemClock:
         """Block this thread (or greenlet) for ``seconds``."""
         time.sleep(seconds)
 
-    def wait(self, signal: Signal, timeout_s: Optional[float]) -> bool:
-        """Block this thread (or greenlet) until ``signal`` is set, for ``timeout_s`` at most."""
-        return signal.wait(timeout_s)
+    def wait(self, signal: Signal, until_s: Optional[float]) -> bool:
+        """Block this thread (or greenlet) until ``signal`` is set, or that moment has come."""
+        return signal.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))

@@ -118,13 +118,13 @@ class Handover:
             raise error
         return True
 
-    def wait(self, clock: Clock, timeout_s: Optional[float], version: int) -> bool:
-        """Wait for a ``version`` later than this. False: ``timeout_s`` passed before."""
+    def wait(self, clock: Clock, until_s: Optional[float], version: int) -> bool:
+        """Wait for a ``version`` later than this. False: the clock showed ``until_s`` before."""
         if self._on_demand:
             self._wanted = self._taken + 1  # a total: asking twice for an item is asking once
             self._wake_putter()
         self._is_taker_waiting = True
-        return self.version != version or clock.wait(self._filled, timeout_s)
+        return self.version != version or clock.wait(self._filled, until_s)
 
     @property
     def is_empty(self) -> bool:

@@ -112,7 +112,7 @@ class Serving:
             if self._has_left():
                 self._abandon("disconnect")
                 return False
-            hand.wait(self._clock, self._patience_s(), version)
+            hand.wait(self._clock, self._next_due_at(), version)
 
     def _opens_at(self) -> Optional[float]:
         """When a stream that the app declared, and is silent since, is opened with a comment."""
@@ -138,7 +138,7 @@ class Serving:
                 raise StopIteration
             if self._is_due(self._beats_at) and self._is_between_events:
                 return self._heartbeat()
-            self._hand.wait(self._clock, self._patience_s(), version)
+            self._hand.wait(self._clock, self._next_due_at(), version)
 
     def close(self) -> None:
         """The server is done with the response. Never waits for the worker."""
@@ -212,10 +212,10 @@ class Serving:
     def _is_due(self, at: Optional[float]) -> bool:
         return at is not None and self._clock.monotonic() >= at
 
-    def _patience_s(self) -> Optional[float]:
-        """Seconds until something is due; None if nothing ever is."""
-        due = [at for at in (self._looks_at, self._beats_at, self._expires_at) if at is not None]
-        return max(0.0, min(due) - self._clock.monotonic()) if due else None
+    def _next_due_at(self) -> Optional[float]:
+        """When something is due, by the clock; None if nothing ever is."""
+        due = (self._looks_at, self._beats_at, self._expires_at)
+        return min((at for at in due if at is not None), default=None)
 
     def _rest(self) -> None:
         """The next comment is a whole heartbeat away."""

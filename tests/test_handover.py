@@ -47,7 +47,7 @@ def take_all(hand, joined=True):
         elif hand.is_over:
             return batches
         else:
-            assert hand.wait(CLOCK, DEADLINE_S, version), "nothing came in time"
+            assert hand.wait(CLOCK, CLOCK.monotonic() + DEADLINE_S, version), "nothing came in time"
 
 
 def test_what_is_ready_together_is_taken_together():
@@ -171,7 +171,7 @@ def test_on_demand_an_item_is_made_for_each_wait_and_not_before():
     maker = Beside(make)
     for number in (1, 2, 3):
         assert hand.take(joined=True) == []
-        assert hand.wait(CLOCK, DEADLINE_S, hand.version)
+        assert hand.wait(CLOCK, CLOCK.monotonic() + DEADLINE_S, hand.version)
         assert hand.take(joined=True) == [b"%d" % number]
         assert len(made) == number
     hand.cancel()

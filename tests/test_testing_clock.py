@@ -92,7 +92,7 @@ def test_the_systems_clock_waits_for_signals_in_real_time():
     clock, signal = SystemClock(), ThreadSignal()
     began = clock.monotonic()
     clock.sleep(0)
-    assert clock.wait(signal, 0.01) is False
+    assert clock.wait(signal, clock.monotonic() + 0.01) is False
     assert clock.monotonic() - began >= 0.01
     signal.set()
     assert clock.wait(signal, None) is True
@@ -106,6 +106,27 @@ def test_seconds_that_are_no_binary_fractions_add_up():
     clock.advance(0.2)
     assert result.get(timeout=DEADLINE_S) is False
     assert clock.monotonic() == 0.3
+
+
+def test_a_moment_is_waited_for_and_not_a_time_from_now_on():
+    clock = VirtualClock()
+    until_s = clock.monotonic() + 10
+    clock.advance(4)
+    result = beside(lambda: clock.wait(ThreadSignal(), until_s))
+    until_waited(clock)
+    clock.advance(6)
+    assert result.get(timeout=DEADLINE_S) is False
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 1e-12])
+def test_a_sleep_of_decimal_seconds_ends(seconds):
+    clock = VirtualClock()
+    clock.advance(0.7)
+    result = beside(lambda: clock.sleep(seconds))
+    if seconds > 1e-9:
+        until_waited(clock)
+    clock.advance(seconds)
+    assert result.get(timeout=DEADLINE_S) is None
 
 
 def test_no_clock_is_advanced_for_ever():

@@ -98,10 +98,10 @@ class Gate:
     def monotonic(self):
         return self.now_s
 
-    def wait(self, signal, timeout_s):
+    def wait(self, signal, until_s):
         self.asleep.release()
         assert self.released.acquire(timeout=DEADLINE_S), "nobody released the gate"
-        self.now_s += timeout_s
+        self.now_s = until_s
         return False
 
     def until_asleep(self):

@@ -32,8 +32,8 @@ class RecordedClock:
     def monotonic(self):
         return sum(self.waited)
 
-    def wait(self, signal, timeout_s):
-        self.waited.append(timeout_s)
+    def wait(self, signal, until_s):
+        self.waited.append(until_s - self.monotonic())
         return False
 
 

@@ -56,14 +56,14 @@ class VirtualClock:
         """
         until_ns, signal = self._now_ns + round(seconds * _NS), Patient(ThreadSignal(), self)
         while self._now_ns < until_ns:
-            self.wait(signal, (until_ns - self._now_ns) / _NS)
+            self.wait(signal, until_ns / _NS)
 
-    def wait(self, signal: Signal, timeout_s: Optional[float]) -> bool:
-        """Wait for ``signal``, or until ``timeout_s`` seconds were advanced; whether it was set."""
-        if timeout_s is None:
+    def wait(self, signal: Signal, until_s: Optional[float]) -> bool:
+        """Wait for ``signal``, or until the clock shows ``until_s``; whether it was set."""
+        if until_s is None:
             return signal.wait(None)
+        entry = (round(until_s * _NS), signal)
         with self._lock:
-            entry = (self._now_ns + round(timeout_s * _NS), signal)
             if entry[0] <= self._now_ns:
                 return signal.wait(0)
             self._waiting.append(entry)

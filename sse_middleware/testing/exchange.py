@@ -133,13 +133,12 @@ class Reply:
             ConnectionAbortedError: the upstream was closed.
             StuckClockError: the clock stands still, and nobody lets it go on.
         """
-        left_s = until_s - self.clock.monotonic()
         signal = self._wake if signal is None else signal
-        if left_s == inf:
+        if until_s == inf:
             signal.wait(None)
-        elif left_s > 0:
+        elif until_s > self.clock.monotonic():
             try:
-                self.clock.wait(Patient(signal, self.clock), left_s)
+                self.clock.wait(Patient(signal, self.clock), until_s)
             except StuckClockError as error:
                 self.request.problem = str(error)
                 raise
