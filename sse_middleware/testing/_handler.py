@@ -1,38 +1,29 @@
-"""One connection to the fake upstream's server: its requests are read, and answered in turn.
+"""One connection to the fake upstream's server: each of its requests gets its reply.
 
 While a reply waits (for a recorded delay, or stalled), its thread watches the connection, so that
 it knows at once when the client leaves or the server closes. A client that shuts down its sending
 side counts as gone, as most servers have it.
 """
 
-import http.server
 import selectors
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
-from urllib.parse import unquote, urlsplit
+from typing import Optional, Tuple
 
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import StuckClockError
-from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
+from sse_middleware.testing._request_reading import RequestReader
+from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.wire import LAST_CHUNK, chunk, head
-
-if TYPE_CHECKING:
-    from sse_middleware.testing.server import Server
 
 __all__ = ["Handler"]
 
 _LONGEST_WAIT_S = 3600.0  # a selector takes no more than some weeks
-_LINE_LIMIT_BYTES = 65537
 
 
 class StoppedError(Exception):
     """The server is closing."""
-
-
-class _BadRequestError(Exception):
-    """The request's body is not framed as HTTP asks."""
 
 
 class Watch:
@@ -84,77 +75,12 @@ class Watch:
             sock.close()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """One connection: reads its requests one after the other, and sends each its reply."""
+class Handler(RequestReader):
+    """One connection to the fake upstream: sends each of its requests the reply."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: "Server"
-
-    def handle(self) -> None:
-        """Answer requests until one side closes."""
-        with suppress(ConnectionError):  # a client may leave at any time
-            super().handle()
-
-    def handle_one_request(self) -> None:
-        """Wait for a request, and answer it."""
-        if self.server.rest(self.connection):
-            super().handle_one_request()
-        else:
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: the journal has it."""
-
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        """``do_POST`` and the like, for whatever method comes: the upstream decides on it."""
-        if name.startswith("do_"):
-            return self._answer
-        raise AttributeError(name)
-
-    def _answer(self) -> None:
-        try:
-            body = self._read_body()
-        except _BadRequestError as error:
-            self.send_error(400, str(error))
-            return
-        self.server.begin(self.connection)
-        target = urlsplit(self.path)
-        headers = RequestHeaders(self.headers.items())
-        request = ReceivedRequest(self.command, unquote(target.path), target.query, headers, body)
+    def respond(self, request: ReceivedRequest) -> None:
+        """Send what the upstream answers."""
         self._send(self.server.answer(request))
-
-    def _read_body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks()
-        length = self.headers.get("Content-Length", "0").strip()
-        if not length.isdecimal():
-            raise _BadRequestError(f"Content-Length is {length!r}: expected a byte count")
-        return self._read_exactly(int(length))
-
-    def _read_chunks(self) -> bytes:
-        """RFC 9112 7.1; extensions and trailers are dropped."""
-        chunks = []
-        while True:
-            line = self.rfile.readline(_LINE_LIMIT_BYTES)
-            try:
-                size_bytes = int(line.split(b";")[0], 16)
-            except ValueError:
-                text = f"chunk size is {line[:40]!r}: expected hex digits"
-                raise _BadRequestError(text) from None
-            if size_bytes <= 0:
-                break
-            chunks.append(self._read_exactly(size_bytes))
-            self.rfile.readline(_LINE_LIMIT_BYTES)
-        while self.rfile.readline(_LINE_LIMIT_BYTES).strip():
-            pass
-        return b"".join(chunks)
-
-    def _read_exactly(self, size_bytes: int) -> bytes:
-        data = self.rfile.read(size_bytes)
-        if len(data) < size_bytes:
-            raise ConnectionAbortedError("the client left in the middle of its request")
-        return data
 
     def _send(self, reply: Reply) -> None:
         is_real = isinstance(reply.clock, SystemClock)

@@ -4,6 +4,7 @@ One HTTP chunk for each recorded chunk, framed by hand, on one thread a connecti
 says ``Connection: close``: some clients take any cut of such a response for a clean end.
 """
 
+import os
 import selectors
 import socket
 import socketserver
@@ -11,9 +12,10 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Type
 
 from sse_middleware.testing._handler import Handler
+from sse_middleware.testing._request_reading import RequestReader
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 
 __all__ = ["Server"]
@@ -32,17 +34,33 @@ class _Connection:
 
 
 class Server(socketserver.TCPServer):
-    """Serves from the moment it is made, on a free port of the loopback interface, until closed.
+    """Serves from the moment it is made until closed; by default on a free port of the loopback.
 
     Args:
         answer: called in the connection's thread with each request; returns what to send.
+        host: a name or an address; of several addresses the first is listened on.
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be listened on.
     """
 
+    handler: Type[RequestReader] = Handler
     request_queue_size = 512
+    allow_reuse_address = os.name == "posix"  # elsewhere it would share a port that is in use
     timeout = 0  # of handle_request, which is called when there is one
 
-    def __init__(self, answer: Callable[[ReceivedRequest], Reply]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(
+        self,
+        answer: Callable[[ReceivedRequest], Reply],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        self.address_family, address = found[0], found[4]
+        self._host = f"[{host}]" if ":" in host else host
+        super().__init__(address, self.handler)  # type: ignore[arg-type]
         self.answer = answer
         self.stop, self._stop_sender = socket.socketpair()
         self._lock = threading.Lock()
@@ -55,7 +73,12 @@ class Server(socketserver.TCPServer):
     @property
     def base_url(self) -> str:
         """Where it listens; ends in ``/v1``."""
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return self.origin + "/v1"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of where it listens."""
+        return f"http://{self._host}:{self.server_address[1]}"
 
     def close(self) -> None:
         """Stop listening and end every reply, within about a second whatever the clients do.
