@@ -4,12 +4,12 @@ The app is the one that most people write first: ``POST /stream`` takes ``{"mess
 asks the upstream with ``stream=True``, and yields what comes.
 """
 
-import errno
 import pkgutil
 import socket
 from typing import Any, Callable, Iterator, List
 
-from sse_middleware.errors import OptionError, SSEError, shown
+from sse_middleware.cli.listening import told_in_one_line
+from sse_middleware.errors import SSEError
 from sse_middleware.middleware import SSEMiddleware
 from sse_middleware.relay import relay
 from sse_middleware.response import WSGIApp
@@ -103,21 +103,9 @@ def _requests_asker(base_url: str) -> Ask:
 def _server(app: WSGIApp, host: str, port: int) -> Any:
     import waitress
 
-    try:
+    with told_in_one_line(host, port):
         # The first address alone: of several, waitress would give each a free port of its own.
         address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]
-    except (OSError, UnicodeError):
-        raise OptionError("host", shown(host), "a name or an address of this machine") from None
-    try:
         return waitress.create_server(
             app, host=address, port=port, threads=16, channel_request_lookahead=1
         )
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from None
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> OptionError:
-    if error.errno == errno.EADDRINUSE:
-        return OptionError("port", f"{port}, in use on {host}", "a free one: try --port 0")
-    measured = f"{host}:{port} ({error.strerror or error})"
-    return OptionError("address", measured, "one of this machine, with a port that you may use")

@@ -4,7 +4,7 @@ Read by hand, because what a recording keeps is where each chunk ends, and what 
 last one when the connection broke. Source: RFC 9112 section 7.1.
 """
 
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from sse_middleware.errors import shown
 
@@ -17,7 +17,7 @@ class ChunkSizeError(Exception):
     """A line where a chunk's size should be, and is not."""
 
 
-def read_chunk_size(file: BinaryIO) -> int:
+def read_chunk_size(file: BufferedIOBase) -> int:
     """The size in the next line; 0 before the trailers. Extensions are dropped.
 
     >>> from io import BytesIO
@@ -37,7 +37,7 @@ def read_chunk_size(file: BinaryIO) -> int:
     return size_bytes
 
 
-def skip_trailers(file: BinaryIO) -> None:
+def skip_trailers(file: BufferedIOBase) -> None:
     """Read up to the blank line that ends the body, or to the end of the connection."""
     while file.readline(_LINE_LIMIT_BYTES).strip():
         pass

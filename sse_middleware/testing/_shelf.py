@@ -1,0 +1,85 @@
+"""The folder that recordings are saved to: names that sort as they came, and none written twice."""
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Union
+
+from sse_middleware.errors import OptionError, shown
+from sse_middleware.testing.recording import Recording
+
+__all__ = ["Shelf", "name_of"]
+
+_NUMBERED = re.compile(r"(\d+)-")
+_VERSION = re.compile(r"v\d+[a-z0-9]*")
+_LONGEST_NAME = 60
+
+
+def name_of(path: str) -> str:
+    """What a recording of ``path`` is called, without its number.
+
+    >>> name_of("/v1/chat/completions")
+    'chat-completions'
+    >>> name_of("/")
+    'stream'
+    """
+    words = re.sub(r"[^a-z0-9/]+", "-", path.lower()).strip("/").split("/")
+    if len(words) > 1 and _VERSION.fullmatch(words[0]):
+        del words[0]
+    return "-".join(filter(None, words))[:_LONGEST_NAME].strip("-") or "stream"
+
+
+class Shelf:
+    """A folder of recordings, each numbered in the order of `next_number`.
+
+    Numbers go on behind the highest one in the folder.
+
+    Raises:
+        OptionError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Union[str, "os.PathLike[str]"]) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.folder, os.W_OK | os.X_OK)
+        except OSError:  # a file of that name, or above it a folder that is not ours
+            writable = False
+        if not writable:
+            expected = "a folder to write to, or the name of a new one"
+            raise OptionError("folder", shown(str(folder)), expected)
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def next_number(self) -> int:
+        """A number that no recording in the folder has, and that is given out once."""
+        found = [_NUMBERED.match(name) for name in os.listdir(self.folder)]
+        taken = [int(number.group(1)) for number in found if number]
+        with self._lock:
+            self._number = max([self._number, *taken]) + 1
+            return self._number
+
+    def save(self, number: int, name: str, recording: Recording) -> Path:
+        """Write ``recording`` to files that are not there yet; its ``.sse`` file.
+
+        Raises:
+            OSError: the files cannot be written.
+        """
+        path = self._claimed(f"{number:03}-{name}")
+        recording.save(path)
+        return path
+
+    def _claimed(self, stem: str) -> Path:
+        """A file of our own: another recorder may write to the same folder."""
+        tried = stem
+        for count in range(2, 10_000):
+            path = self.folder / f"{tried}.sse"
+            try:
+                if not path.with_suffix(".json").exists():
+                    path.open("xb").close()
+                    return path
+            except FileExistsError:
+                pass
+            tried = f"{stem}-{count}"
+        raise FileExistsError(f"{self.folder / stem}.sse and 9,998 like it are there already")
