@@ -3,7 +3,6 @@
 import signal
 import threading
 from contextlib import closing
-from typing import Optional
 
 from sse_middleware.cli.listening import told_in_one_line
 from sse_middleware.testing.replay import Replay
@@ -12,7 +11,7 @@ from sse_middleware.testing.server import Server
 __all__ = ["run"]
 
 
-def run(folder: str, host: str, port: int, speed: Optional[float]) -> None:
+def run(folder: str, host: str, port: int, speed: float) -> None:
     """Serve the recordings until interrupted or terminated.
 
     Raises:
@@ -25,6 +24,6 @@ def run(folder: str, host: str, port: int, speed: Optional[float]) -> None:
     with told_in_one_line(host, port):
         server = Server(replay.answer, host=host, port=port)
     with closing(server):
-        print(f"Replaying: {len(replay.recordings)} of {folder}")
+        print(f"Replaying: {len(replay.names)} of {folder}")
         print(f"Clients:   OPENAI_BASE_URL={server.base_url}", flush=True)
         threading.Event().wait()

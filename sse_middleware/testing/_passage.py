@@ -5,7 +5,6 @@ for its leaving: then the upstream is left too, and what came until then is the 
 """
 
 import http.client
-import json
 import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
@@ -19,8 +18,10 @@ from sse_middleware.testing._request_reading import RequestReader
 from sse_middleware.testing._secrets import masked
 from sse_middleware.testing._shelf import name_of
 from sse_middleware.testing._transport import TransportBody, end_to_end_headers
+from sse_middleware.testing._vendor_errors import http_error_body
 from sse_middleware.testing.exchange import ReceivedRequest
 from sse_middleware.testing.recording import Recording
+from sse_middleware.testing.wire import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
     from sse_middleware.testing.recorder import ProxyServer, Recorder
@@ -126,7 +127,7 @@ class Passage(RequestReader):
             for data in body:
                 if take is not None:
                     take.add(data)
-                self._send(data)
+                self._send(chunk(data) if self._is_chunked else data)
         finally:
             end = "eof" if lookout.alarmed else body.end or "eof"
             if take is not None:
@@ -150,13 +151,13 @@ class Passage(RequestReader):
     def _send(self, data: bytes) -> None:
         """To a client that may be gone: the lookout sees that, and ends the upstream."""
         with suppress(ConnectionError):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+            self.wfile.write(data)
 
     def _send_end(self, end: str) -> None:
         """End the response as the upstream ended it."""
         if end == "complete":
             if self._is_chunked:
-                self._send(b"")
+                self._send(LAST_CHUNK)
             return
         self.close_connection = True
         if end == "reset":
@@ -170,8 +171,7 @@ class Passage(RequestReader):
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         told = f"upstream {self.server.recorder.upstream.url} cannot be reached: {reason}"
         self.server.recorder.failed(told)
-        fields = {"message": told, "type": "upstream_error", "param": None, "code": "bad_gateway"}
-        body = json.dumps({"error": fields}).encode("ascii")
+        body = http_error_body(502, told, "bad_gateway")
         self.send_response_only(502)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -38,7 +38,7 @@ class Server(socketserver.TCPServer):
 
     Args:
         answer: called in the connection's thread with each request; returns what to send.
-        host: a name or an address; of several addresses the first is listened on.
+        host: an address, or a name that has an IPv4 address.
         port: 0 takes a free one.
 
     Raises:
@@ -57,10 +57,9 @@ class Server(socketserver.TCPServer):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        self.address_family, address = found[0], found[4]
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._host = f"[{host}]" if ":" in host else host
-        super().__init__(address, self.handler)  # type: ignore[arg-type]
+        super().__init__((host, port), self.handler)
         self.answer = answer
         self.stop, self._stop_sender = socket.socketpair()
         self._lock = threading.Lock()

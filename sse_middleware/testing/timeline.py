@@ -97,10 +97,9 @@ def _blocks(recording: Recording) -> List[_Block]:
         return [_Block(0, len(body), ("(body)", "", _start_of(body)))] if body else []
     parser = EventParser(max_event_bytes=len(body) + 1)
     blocks, start = [], 0
-    for _, size_bytes in rules.chunk_an_event(body):
-        block = body[start : start + size_bytes]
-        blocks.append(_Block(start, start + size_bytes, _cells(parser, block)))
-        start += size_bytes
+    for end in rules.block_ends(body):
+        blocks.append(_Block(start, end, _cells(parser, body[start:end])))
+        start = end
     return blocks
 
 
