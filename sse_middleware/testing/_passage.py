@@ -1,71 +1,28 @@
 """One connection to the recorder: each request goes to the upstream, its answer comes back.
 
-A chunk is noted before it is passed on, and nothing that a client does changes what is noted, but
+A chunk is noted before it is passed on. What a client does changes nothing of what is noted, but
 for its leaving: then the upstream is left too, and what came until then is the recording.
 """
 
 import http.client
 import time
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Optional
 from urllib.parse import unquote, urlsplit
 
-from sse_middleware.errors import RecordingError
 from sse_middleware.headers import Headers, find_header, is_encoded, is_event_stream
-from sse_middleware.testing import _redact as redact
 from sse_middleware.testing._lookout import Lookout
 from sse_middleware.testing._request_reading import RequestReader
-from sse_middleware.testing._secrets import masked
-from sse_middleware.testing._shelf import name_of
+from sse_middleware.testing._take import Take
 from sse_middleware.testing._transport import TransportBody, end_to_end_headers
 from sse_middleware.testing._vendor_errors import http_error_body
 from sse_middleware.testing.exchange import ReceivedRequest
-from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.wire import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
-    from sse_middleware.testing.recorder import ProxyServer, Recorder
+    from sse_middleware.testing.recorder import ProxyServer
 
 __all__ = ["Passage"]
-
-_DIGITS_OF_A_DELAY = 6
-
-
-class Take:
-    """One answer while it is recorded."""
-
-    def __init__(self, recorder: "Recorder", request: Dict[str, Any], started_s: float) -> None:
-        self._recorder = recorder
-        self._request = request
-        self._last_s = started_s
-        self._number = recorder.shelf.next_number()
-        self._body: List[bytes] = []
-        self._chunks: List[Tuple[float, int]] = []
-
-    def add(self, data: bytes) -> None:
-        """Note a chunk that has just come."""
-        now_s = time.monotonic()
-        self._chunks.append((round(now_s - self._last_s, _DIGITS_OF_A_DELAY), len(data)))
-        self._body.append(data)
-        self._last_s = now_s
-
-    def save(self, status: int, headers: Headers, end: str) -> None:
-        """Write what was noted, without its secrets, and tell where; or why it cannot be."""
-        name = name_of(self._request["path"][len(self._recorder.upstream.path) :])
-        try:
-            recording = Recording(
-                masked(b"".join(self._body)),
-                status=status,
-                headers=redact.kept_headers(headers),
-                request=self._request,
-                chunks=self._chunks,
-                end=end,
-            )
-            path = self._recorder.shelf.save(self._number, name, recording)
-        except (RecordingError, OSError) as error:
-            self._recorder.failed(f"{name} is not recorded: {error}")
-        else:
-            self._recorder.saved(path, recording)
 
 
 class Passage(RequestReader):
@@ -115,7 +72,7 @@ class Passage(RequestReader):
             encoding = find_header(headers, "content-encoding")
             recorder.failed(f"{path} is not recorded: it is compressed ({encoding}) unasked")
             return None
-        return Take(recorder, _kept_request(request, path), started_s)
+        return Take(recorder, request, path, started_s)
 
     def _pass_on(
         self, response: http.client.HTTPResponse, take: Optional[Take], lookout: Lookout
@@ -177,15 +134,3 @@ class Passage(RequestReader):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _kept_request(request: ReceivedRequest, path: str) -> Dict[str, Any]:
-    """The ``request`` of a recording."""
-    kept: Dict[str, Any] = {"method": request.method, "path": redact.kept_path(path)}
-    if request.query:
-        kept["query"] = redact.kept_query(request.query)
-    kept["headers"] = redact.kept_request_headers(request.headers.items())
-    body = redact.find_json(request.body)
-    if body is not None:
-        kept["body"] = redact.kept_body(body)
-    return kept

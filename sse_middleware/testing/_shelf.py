@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from itertools import count
 from pathlib import Path
 from typing import Union
 
@@ -31,9 +32,7 @@ def name_of(path: str) -> str:
 
 
 class Shelf:
-    """A folder of recordings, each numbered in the order of `next_number`.
-
-    Numbers go on behind the highest one in the folder.
+    """A folder of recordings. Their numbers go on behind the highest one that is there.
 
     Raises:
         OptionError: the folder cannot be made or written to.
@@ -49,16 +48,14 @@ class Shelf:
         if not writable:
             expected = "a folder to write to, or the name of a new one"
             raise OptionError("folder", shown(str(folder)), expected)
+        found = [_NUMBERED.match(name) for name in os.listdir(self.folder)]
+        self._numbers = count(max([0, *(int(number.group(1)) for number in found if number)]) + 1)
         self._lock = threading.Lock()
-        self._number = 0
 
     def next_number(self) -> int:
-        """A number that no recording in the folder has, and that is given out once."""
-        found = [_NUMBERED.match(name) for name in os.listdir(self.folder)]
-        taken = [int(number.group(1)) for number in found if number]
+        """A number that no recording of ours has."""
         with self._lock:
-            self._number = max([self._number, *taken]) + 1
-            return self._number
+            return next(self._numbers)
 
     def save(self, number: int, name: str, recording: Recording) -> Path:
         """Write ``recording`` to files that are not there yet; its ``.sse`` file.
@@ -72,8 +69,9 @@ class Shelf:
 
     def _claimed(self, stem: str) -> Path:
         """A file of our own: another recorder may write to the same folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been tidied away
         tried = stem
-        for count in range(2, 10_000):
+        for again in range(2, 10_000):
             path = self.folder / f"{tried}.sse"
             try:
                 if not path.with_suffix(".json").exists():
@@ -81,5 +79,5 @@ class Shelf:
                     return path
             except FileExistsError:
                 pass
-            tried = f"{stem}-{count}"
+            tried = f"{stem}-{again}"
         raise FileExistsError(f"{self.folder / stem}.sse and 9,998 like it are there already")
