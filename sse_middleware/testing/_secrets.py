@@ -70,10 +70,10 @@ _PERSON = re.compile(
     rb'("(?:user|safety_identifier|prompt_cache_key|organization)"\s{0,9}:\s{0,9}")'
     rb'((?:\\.|[^"\\\r\n])+)'
 )
-_PEM = re.compile(rb"(-----BEGIN [A-Z0-9 ]{1,60}-----)(.*?)(?=-----END|\"|\Z)", re.DOTALL)
+_PEM = re.compile(rb"(-----BEGIN [A-Z0-9 ]{1,60}-----)((?:[^\"-]+|-(?!----END))*)")
 #: What in a PEM block is not its text: the line ends of JSON, and the field name of an event.
 _PEM_TEXT = re.compile(
-    rb"(?P<kept>\\(?:[nrt]|u[0-9A-Fa-f]{4})|^data: ?)|\\/|[A-Za-z0-9+/=*]", re.MULTILINE
+    rb"(?P<kept>\\(?:[nrt]|u[0-9A-Fa-f]{4})|^data: ?)|\\/|[A-Za-z0-9+/=*]+", re.MULTILINE
 )
 
 

@@ -28,7 +28,8 @@ def name_of(path: str) -> str:
     words = re.sub(r"[^a-z0-9/]+", "-", path.lower()).strip("/").split("/")
     if len(words) > 1 and _VERSION.fullmatch(words[0]):
         del words[0]
-    return "-".join(filter(None, words))[:_LONGEST_NAME].strip("-") or "stream"
+    named = filter(None, (word.strip("-") for word in words))
+    return "-".join(named)[:_LONGEST_NAME].strip("-") or "stream"
 
 
 class Shelf:

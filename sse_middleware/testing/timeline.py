@@ -14,8 +14,8 @@ from sse_middleware.testing.recording import Recording
 
 __all__ = ["summary", "timeline"]
 
-_COLUMNS = "{:>10} {:>9} {:>7}  {:<8}  {:<12}  {:<4}  {}"
 _HEADING = ("seconds", "delta", "bytes", "chunk", "event", "id", "data")
+_NUMBERS = 3  # columns, which stand to the right
 _SHOWN_CHARS = 72
 _BLANK_LINE = re.compile(rb"(?:\A|\n|\r(?!\n))(?:\r\n|\r|\n)\Z")
 _COMMENT = re.compile(rb"(?::[^\r\n]*[\r\n]+)+")
@@ -27,12 +27,13 @@ class _Block(NamedTuple):
 
     start: int
     end: int
+    is_event: bool
     cells: Tuple[str, str, str]  # event, id, data
 
 
 def summary(recording: Recording) -> List[str]:
     """What the recording is as a whole, in a few lines."""
-    events = [block for block in _blocks(recording) if not block.cells[0].startswith("(")]
+    events = [block for block in _blocks(recording) if block.is_event]
     delays_s = [chunk.delay_s for chunk in recording.chunks]
     with_bytes = [number for number, chunk in enumerate(recording.chunks, 1) if chunk.size_bytes]
     first_s = f"{sum(delays_s[: with_bytes[0]]):.3f} s" if with_bytes else "never"
@@ -55,12 +56,22 @@ def timeline(recording: Recording) -> Iterator[str]:
     >>> recording = Recording(b"data: a\\n\\ndata: b\\n\\n", chunks=[(0.25, 12), (0.5, 6)])
     >>> for line in timeline(recording):
     ...     print(line)
-       seconds     delta   bytes  chunk     event         id    data
-         0.250    +0.250      12  1 of 2    message             a
-                                  2 of 2+                       dat
-         0.750    +0.500       6  +1 of 1   message             b
+    seconds   delta  bytes  chunk    event    id  data
+      0.250  +0.250     12  1 of 2   message      a
+                            2 of 2+               dat
+      0.750  +0.500      6  +1 of 1  message      b
     """
-    yield _COLUMNS.format(*_HEADING)
+    rows = [_HEADING, *_rows(recording)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number < _NUMBERS else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _rows(recording: Recording) -> Iterator[Tuple[str, ...]]:
     blocks = _blocks(recording)
     at_s, start, first = 0.0, 0, 0
     for delay_s, size_bytes in recording.chunks:
@@ -70,7 +81,7 @@ def timeline(recording: Recording) -> Iterator[str]:
         while last < len(blocks) and blocks[last].start < end:
             last += 1
         for cells in _parts(recording.body, start, end, blocks[first:last]):
-            yield _COLUMNS.format(*times, *cells).rstrip()
+            yield (*times, *cells)
             times = ("", "", "")
         first = last - 1 if last > first and blocks[last - 1].end > end else last
         start = end
@@ -94,24 +105,26 @@ def _parts(
 def _blocks(recording: Recording) -> List[_Block]:
     body = recording.body
     if not is_event_stream(list(recording.headers.items())):
-        return [_Block(0, len(body), ("(body)", "", _start_of(body)))] if body else []
+        return [_Block(0, len(body), False, ("(body)", "", _start_of(body)))] if body else []
     parser = EventParser(max_event_bytes=len(body) + 1)
     blocks, start = [], 0
     for end in rules.block_ends(body):
-        blocks.append(_Block(start, end, _cells(parser, body[start:end])))
+        blocks.append(_block(parser, body[start:end], start))
         start = end
     return blocks
 
 
-def _cells(parser: EventParser, block: bytes) -> Tuple[str, str, str]:
+def _block(parser: EventParser, block: bytes, start: int) -> _Block:
+    end = start + len(block)
     for event in parser.feed(block):
-        data = (event.data or "").encode("utf-8")
-        return _visible(event.event or ""), _visible(str(event.id or "")), _start_of(data)
+        fields = (str(event.event), str("" if event.id is None else event.id), str(event.data))
+        name, id, data = (_start_of(field.encode("utf-8")) for field in fields)
+        return _Block(start, end, True, (name, id, data))
     if not _BLANK_LINE.search(block):
         kind = "(unfinished)"
     else:
         kind = "(comment)" if _COMMENT.fullmatch(block) else "(no data)"
-    return kind, "", _start_of(block.rstrip(b"\r\n"))
+    return _Block(start, end, False, (kind, "", _start_of(block.rstrip(b"\r\n"))))
 
 
 def _asked(recording: Recording) -> List[str]:
