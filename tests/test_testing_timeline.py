@@ -144,4 +144,4 @@ def test_the_summary_of_nothing():
 
 def test_an_event_that_is_named_like_a_note_counts():
     recording = Recording(b"event: (comment)\ndata: a\n\n: comment\n\n")
-    assert "chunks 2, events 1, bytes 39" in summary(recording)
+    assert "chunks 2, events 1, bytes 37" in summary(recording)
