@@ -24,6 +24,6 @@ def run(folder: str, host: str, port: int, speed: float) -> None:
     with told_in_one_line(host, port):
         server = Server(replay.answer, host=host, port=port)
     with closing(server):
-        print(f"Replaying: {len(replay.names)} of {folder}")
+        print(f"Replaying: {folder} (files: {len(replay.names)})")
         print(f"Clients:   OPENAI_BASE_URL={server.base_url}", flush=True)
         threading.Event().wait()
