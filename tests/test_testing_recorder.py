@@ -641,19 +641,36 @@ def tls_upstream(tmp_path):
         yield listener, context, url, certificate
 
 
-def serve_tls_once(listener, context):
-    """Answer one connection with a stream that TLS ends properly or not at all."""
-    sock, _ = listener.accept()
-    try:
-        with context.wrap_socket(sock, server_side=True) as tls:
-            tls.recv(65536)
-            tls.sendall(
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n"
-            )
-            tls.recv(1)
-    except (ssl.SSLError, ConnectionError):  # the other side does not trust us
-        sock.close()
+class TLSUpstream:
+    """Answers one connection with a stream that ends as the test has it."""
+
+    def __init__(self, listener, context, rest):
+        self.left = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(listener, context, rest), daemon=True
+        )
+        self._thread.start()
+
+    def _serve(self, listener, context, rest):
+        sock, _ = listener.accept()
+        sock.settimeout(DEADLINE_S)
+        try:
+            with context.wrap_socket(sock, server_side=True) as tls:
+                tls.recv(65536)
+                tls.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n" + rest
+                )
+                if rest != b"5\r\n":
+                    tls.recv(1)
+                    self.left.set()
+        except (ssl.SSLError, ConnectionError):  # the other side does not trust us, or is gone
+            self.left.set()
+            sock.close()
+
+    def join(self):
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive(), "the upstream still waits"
 
 
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "not trusted"])
@@ -661,8 +678,7 @@ def test_a_certificate_is_verified(is_trusted, tls_upstream, tmp_path, monkeypat
     listener, context, url, certificate = tls_upstream
     if is_trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    thread = threading.Thread(target=serve_tls_once, args=(listener, context), daemon=True)
-    thread.start()
+    upstream = TLSUpstream(listener, context, b"0\r\n\r\n")
     with recording_from(url, tmp_path / "out") as (recorder, told):
         status, _, body = ask(recorder.base_url)
         if is_trusted:
@@ -670,7 +686,45 @@ def test_a_certificate_is_verified(is_trusted, tls_upstream, tmp_path, monkeypat
         else:
             assert status == 502
             assert "certificate verify failed" in told.failure()
-    thread.join(DEADLINE_S)
+    upstream.join()
+
+
+def test_a_tls_stream_that_is_cut_is_recorded_as_cut(tls_upstream, tmp_path, monkeypatch):
+    listener, context, url, certificate = tls_upstream
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    upstream = TLSUpstream(listener, context, b"5\r\n")
+    with asking(url, tmp_path / "out") as (_, client, told):
+        with pytest.raises(http.client.IncompleteRead):
+            client.answer().read()
+        _, saved = told.next()
+    upstream.join()
+    assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
+
+
+def test_a_client_that_leaves_a_tls_stream_ends_it(tls_upstream, tmp_path, monkeypatch):
+    listener, context, url, certificate = tls_upstream
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    upstream = TLSUpstream(listener, context, b"")
+    with recording_from(url, tmp_path / "out") as (recorder, told):
+        with closing(Client(recorder.base_url)) as client:
+            client.answer()
+            assert client.chunk() == b"data: 1\n\n"
+        assert upstream.left.wait(DEADLINE_S), "the upstream is not left"
+        _, saved = told.next()
+    upstream.join()
+    assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
+
+
+def test_it_listens_where_it_is_told(tmp_path):
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with playing("chat-text") as (_, url), recording_from(url, tmp_path, host="::1") as (one, told):
+        assert one.base_url.startswith("http://[::1]:")
+        assert ask(one.base_url)[0] == 200
+        told.next()
 
 
 def test_a_proxy_in_the_environment_is_used_but_not_for_this_machine(
