@@ -656,7 +656,9 @@ class TLSUpstream:
         sock.settimeout(DEADLINE_S)
         try:
             with context.wrap_socket(sock, server_side=True) as tls:
-                tls.recv(65536)
+                came = b""
+                while not came.endswith(b"}"):  # what is left unread would make a FIN an RST
+                    came += tls.recv(65536)
                 tls.sendall(
                     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                     b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n" + rest
