@@ -396,7 +396,8 @@ def test_an_error_is_recorded_if_it_answers_a_post(method, recorded, raw_upstrea
 def test_an_answer_without_a_body_ends_with_its_head(status, method, raw_upstream, tmp_path):
     with asking(raw_upstream.url, tmp_path, method=method) as (_, client, _told):
         raw_upstream.accept()
-        raw_upstream.send(b"HTTP/1.1 %b\r\nContent-Type: text/event-stream\r\n\r\n" % status)
+        head = b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        raw_upstream.send(b"HTTP/1.1 %b\r\n" % status + head)
         answer = client.answer()
         assert (str(answer.status).encode(), answer.read()) == (status[:3], b"")
         client.connection.request("GET", "/v1/again")  # the connection is in order
@@ -587,6 +588,84 @@ def test_closing_the_recorder_saves_what_is_under_way_as_cut(raw_upstream, tmp_p
         _, saved = told.next()
         assert client.response.fp.read() == b""
     assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
+
+
+def test_closing_waits_for_what_is_being_saved(tmp_path):
+    def slowly(path, recording):
+        saving.set()
+        assert closing_began.wait(DEADLINE_S), "the recorder was not closed"
+        assert not finished.wait(1.2), "the recorder was closed while it saved"
+        saved.append(path)
+
+    saving, closing_began, finished, saved = (
+        threading.Event(),
+        threading.Event(),
+        threading.Event(),
+        [],
+    )
+    with playing("chat-text") as (_, url):
+        recorder = Recorder(url, tmp_path, saved=slowly)
+        with closing(Client(recorder.base_url)):
+            assert saving.wait(DEADLINE_S), "nothing was saved"
+            closing_began.set()
+            recorder.close()
+            finished.set()
+    assert len(saved) == 1
+
+
+def test_a_header_on_two_lines_passes_on_one(raw_upstream, tmp_path):
+    head = b"Content-Type: text/event-stream;\r\n charset=utf-8\r\nContent-Length: 0\r\n"
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin(head)
+        assert client.answer().headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        _, saved = told.next()
+    assert dict(saved.headers) == {"Content-Type": "text/event-stream; charset=utf-8"}
+
+
+def test_of_chunks_and_a_length_the_chunks_decide(raw_upstream, tmp_path):
+    head = b"Content-Type: text/event-stream\r\nContent-Length: 3\r\n"
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin(head + b"Transfer-Encoding: chunked\r\n")
+        raw_upstream.chunk(b"data: 1\n\n")
+        raw_upstream.send(b"0\r\n\r\n")
+        answer = client.answer()
+        assert (answer.headers["Content-Length"], answer.read()) == (None, b"data: 1\n\n")
+        assert told.next()[1].end == "complete"
+
+
+def test_a_reset_inside_a_chunk_is_a_reset(raw_upstream, tmp_path):
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin()
+        raw_upstream.chunk(b"data: 1\n\n")
+        client.answer()
+        assert client.chunk() == b"data: 1\n\n"
+        raw_upstream.send(b"9\r\ndata")
+        raw_upstream.reset()
+        _, saved = told.next()
+    assert saved.body in (b"data: 1\n\n", b"data: 1\n\ndata")  # an RST may overtake
+    assert saved.end == "reset"
+
+
+def test_a_request_sent_ahead_is_answered_in_its_turn(raw_upstream, tmp_path):
+    with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
+        address = urlsplit(recorder.base_url)
+        with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
+            ask_one = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+            sock.sendall(ask_one)
+            raw_upstream.accept()
+            raw_upstream.begin()
+            sock.sendall(ask_one)
+            raw_upstream.chunk(b"data: 1\n\n")
+            raw_upstream.send(b"0\r\n\r\n")
+            assert told.next()[1].end == "complete"
+            raw_upstream.hang_up()
+            raw_upstream.accept()
+            raw_upstream.begin()
+            raw_upstream.send(b"0\r\n\r\n")
+            assert told.next()[1].body == b""
 
 
 # Files, and many at once

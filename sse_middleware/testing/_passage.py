@@ -49,7 +49,7 @@ class Passage(RequestReader):
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._refuse(None if lookout.alarmed else error)
                 return
-            with closing(response):
+            with closing(response), self.server.recorder.until_saved():
                 take = self._find_take(request, unquote(target), response, started_s)
                 self._pass_on(response, take, lookout)
 

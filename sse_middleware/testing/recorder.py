@@ -6,8 +6,10 @@ else passes. What a recording holds of the exchange, ``_redact.py`` says.
 """
 
 import os
+import threading
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Union
+from typing import Callable, Iterator, Union
 
 from sse_middleware.testing._forwarding import Upstream
 from sse_middleware.testing._passage import Passage
@@ -17,6 +19,8 @@ from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.server import Server
 
 __all__ = ["Recorder"]
+
+_LONGEST_SAVE_S = 60.0
 
 
 class Recorder:
@@ -49,6 +53,8 @@ class Recorder:
         self.shelf = Shelf(folder)
         self.saved = saved
         self.failed = failed
+        self._under_way = 0
+        self._changed = threading.Condition()
         self._server = ProxyServer(self, host, port)
 
     @property
@@ -56,9 +62,23 @@ class Recorder:
         """What a client is given in place of the URL of the upstream."""
         return self._server.origin + self.upstream.path
 
+    @contextmanager
+    def until_saved(self) -> Iterator[None]:
+        """A context that `close` waits for: a long stream takes a while to mask and write."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
     def close(self) -> None:
         """Stop listening, and end and save what is under way, as cut. Takes a second or so."""
         self._server.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, _LONGEST_SAVE_S)
 
 
 class ProxyServer(Server):
