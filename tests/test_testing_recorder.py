@@ -371,8 +371,13 @@ def test_what_is_no_stream_passes_and_is_not_recorded(raw_upstream, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("method", "recorded"), [("POST", True), ("GET", False)])
-def test_an_error_is_recorded_if_it_answers_a_post(method, recorded, raw_upstream, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "status", "recorded"),
+    [("POST", 429, True), ("POST", 400, True), ("POST", 399, False), ("GET", 429, False)],
+)
+def test_an_error_is_recorded_if_it_answers_a_post(
+    method, status, recorded, raw_upstream, tmp_path
+):
     error = b'{"error": {"message": "slow down"}}'
     head = b"Content-Type: application/json\r\nRetry-After: 3\r\nContent-Length: 35\r\n\r\n"
     with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
@@ -384,7 +389,7 @@ def test_an_error_is_recorded_if_it_answers_a_post(method, recorded, raw_upstrea
             assert answer.read() == error
         if recorded:
             _, saved = told.next()
-            assert (saved.status, saved.body, saved.end) == (429, error, "complete")
+            assert (saved.status, saved.body, saved.end) == (status, error, "complete")
             assert saved.headers["Retry-After"] == "3"
     assert told.is_empty
 
@@ -551,6 +556,48 @@ def test_a_client_that_leaves_ends_the_upstream_and_what_came_is_kept(raw_upstre
             raw_upstream.chunk(b"data: 1\n\n")
             client.chunk()
         assert raw_upstream.is_left()
+        _, saved = told.next()
+    assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
+
+
+def test_a_client_that_resets_its_connection_has_left(raw_upstream, tmp_path):
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin()
+        client.answer()
+        raw_upstream.chunk(b"data: 1\n\n")
+        client.chunk()
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert raw_upstream.is_left()
+        _, saved = told.next()
+    assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
+
+
+def test_what_comes_within_a_second_of_its_leaving_is_kept_too(raw_upstream, tmp_path):
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin()
+        client.answer()
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        for _ in range(3):
+            raw_upstream.chunk(b"data: 1\n\n")
+        raw_upstream.send(b"0\r\n\r\n")
+        _, saved = told.next()
+    assert (saved.body, saved.end) == (b"data: 1\n\n" * 3, "complete")
+
+
+def test_a_body_that_ends_with_its_connection_is_cut_where_the_client_leaves(
+    raw_upstream, tmp_path
+):
+    with asking(raw_upstream.url, tmp_path) as (_, client, told):
+        raw_upstream.accept()
+        raw_upstream.begin(b"Content-Type: text/event-stream\r\n")
+        raw_upstream.send(b"data: 1\n\n")
+        client.answer()
+        client.chunk()
+        client.close()
         _, saved = told.next()
     assert (saved.body, saved.end) == (b"data: 1\n\n", "eof")
 

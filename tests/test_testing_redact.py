@@ -14,7 +14,8 @@ KEPT_RESPONSE = [
 DROPPED_RESPONSE = [
     "Set-Cookie", "openai-organization", "openai-project", "anthropic-organization-id", "cf-ray",
     "apim-request-id", "x-ms-region", "x-ratelimit-", "x-content-type", "content-type-x", "Date",
-    "azureml-model-session", "authorization", "x-envoy-upstream-service-time", "content-encoding", "content-length", "transfer-encoding", "connection", "x-api-key", "x-unheard-of", "",
+    "azureml-model-session", "authorization", "x-envoy-upstream-service-time", "content-encoding",
+    "content-length", "transfer-encoding", "connection", "x-api-key", "x-unheard-of", "",
 ]  # fmt: skip
 
 
