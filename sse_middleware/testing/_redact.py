@@ -22,6 +22,7 @@ __all__ = [
     "kept_path",
     "kept_query",
     "kept_request_headers",
+    "without_ids",
 ]
 
 #: Of a response; ``*`` stands for any ending.
@@ -101,16 +102,20 @@ _SECRET_KEY = re.compile(
 def kept_headers(pairs: Iterable[Tuple[str, str]]) -> Dict[str, str]:
     """The response headers that a recording keeps; of one that came twice, both as a list.
 
-    The ids of the request are replaced: with the vendor, they lead to the account.
-
     >>> kept_headers([("Content-Type", "text/event-stream"), ("Set-Cookie", "session=1")])
     {'Content-Type': 'text/event-stream'}
-    >>> kept_headers([("x-request-id", "req_7f3a90")])
+    """
+    return _kept(pairs, _pattern(RESPONSE_HEADERS))
+
+
+def without_ids(headers: Mapping[str, str]) -> Dict[str, str]:
+    """``headers`` with a made-up id of the request: with the vendor, the true one names who asked.
+
+    >>> without_ids({"x-request-id": "req_7f3a90"})
     {'x-request-id': 'req_0000000000000000'}
     """
-    kept = _kept(pairs, _pattern(RESPONSE_HEADERS))
     return {
-        name: _FAKE_ID if name.lower() in _REQUEST_IDS else value for name, value in kept.items()
+        name: _FAKE_ID if name.lower() in _REQUEST_IDS else value for name, value in headers.items()
     }
 
 

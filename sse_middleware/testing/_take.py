@@ -51,7 +51,7 @@ class Take:
             recording = Recording(
                 masked(b"".join(self._body)),
                 status=status,
-                headers=redact.kept_headers(headers),
+                headers=redact.without_ids(redact.kept_headers(headers)),
                 request=self._request,
                 chunks=self._chunks,
                 end=end,
