@@ -45,7 +45,7 @@ def request(body=CHAT, method="POST", path="/v1/chat/completions", **headers):
         {"json": ANY},
         lambda request: request.json["model"] == "gpt-4o",
     ],
-    ids=repr,
+    ids=lambda when: "a function" if callable(when) else repr(when),
 )
 def test_what_is_asked_for_matches(when):
     assert Match(when).differences(request(**{"X-Team": "red"})) == []
