@@ -7,6 +7,7 @@
     ├── ResponseError       an app that breaks the WSGI contract (the app's)
     ├── UpstreamError       an upstream that failed or said so (the upstream's)
     ├── RecordingError      a recording that is damaged or absent (the file's)
+    ├── FramingError        a stream that broke rules of framing, in a test (the app's)
     ├── StuckClockError     a virtual clock that nobody moves (the test's)
     ├── StreamEndedError    a stream that ended before what a test read it for (the app's)
     │   └── StreamCutError  its connection was cut (the server's)
@@ -22,6 +23,7 @@ from typing import Sequence, Tuple
 __all__ = [
     "EventError",
     "EventTooLargeError",
+    "FramingError",
     "OptionError",
     "RecordingError",
     "ResponseError",
@@ -96,6 +98,19 @@ class ResponseError(SSEError):
 
 class UpstreamError(SSEError):
     """The upstream answered something that is no stream, or reported an error inside it."""
+
+
+class FramingError(SSEError, AssertionError):
+    """A stream that broke rules of framing. ``problems`` tells which, where, and what to do."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        super().__init__(problems)
+        self.problems: Tuple[object, ...] = tuple(problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        title = "1 problem" if count == 1 else f"{count} problems"
+        return "\n\n".join([f"{title} in the framing of a stream", *map(str, self.problems)])
 
 
 class StuckClockError(SSEError):

@@ -10,16 +10,31 @@ if TYPE_CHECKING:
     from sse_middleware.testing import faults, rechunk
     from sse_middleware.testing.client import StreamClient
     from sse_middleware.testing.clock import VirtualClock
+    from sse_middleware.testing.framing import assert_framing, check_framing
+    from sse_middleware.testing.lint import FramingLint
     from sse_middleware.testing.recording import Recording
     from sse_middleware.testing.upstream import FakeUpstream
 
-__all__ = ["FakeUpstream", "Recording", "StreamClient", "VirtualClock", "faults", "rechunk"]
+__all__ = [
+    "FakeUpstream",
+    "FramingLint",
+    "Recording",
+    "StreamClient",
+    "VirtualClock",
+    "assert_framing",
+    "check_framing",
+    "faults",
+    "rechunk",
+]
 
 _HOMES = {
     "FakeUpstream": "upstream",
+    "FramingLint": "lint",
     "Recording": "recording",
     "StreamClient": "client",
     "VirtualClock": "clock",
+    "assert_framing": "framing",
+    "check_framing": "framing",
 }
 _MODULES = ("faults", "rechunk")
 
