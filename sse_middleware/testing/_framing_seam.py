@@ -5,7 +5,7 @@ the test) has called.
 """
 
 import re
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 from sse_middleware.errors import shown
 from sse_middleware.headers import Headers, find_header, is_event_stream
@@ -26,7 +26,7 @@ _EVENT = re.compile(
 )
 _COMMENTS = re.compile(rb"(?:(?::[^\r\n]*)?" + _LINE_END + rb")*")
 #: Iterators that hold nothing but what is in memory, and so have nothing to close.
-_HARMLESS = (type(iter([])), type(iter(())))
+_HARMLESS: Tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
 class Seam:
