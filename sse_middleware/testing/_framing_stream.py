@@ -7,7 +7,7 @@ it holds one event at most.
 Source: WHATWG HTML 9.2.5, 9.2.6.
 """
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from sse_middleware.testing._framing_ids import Ids
 from sse_middleware.testing._framing_lines import Line, Lines
@@ -54,7 +54,7 @@ class StreamCheck:
         self._event_number = 1
         self._ids = Ids()
         self._line_end: Optional[bytes] = None
-        self._counted: Optional[Line] = None
+        self._counted: Optional[Tuple[Line, int]] = None
         self._has_mixed_ends = False
         self._is_spaced: Optional[bool] = None
         self._has_lost_space = False
@@ -63,15 +63,16 @@ class StreamCheck:
         """The faults that ``data`` completes, in order."""
         for line, end in self._lines.feed(data):
             if line is not None:
-                self._counted = line if self._counts(line) else None
-            if end and self._counted is not None:
-                self._judge_end(self._counted, end)
-            if line is not None:
+                self._counted = (line, self._event_number) if self._counts(line) else None
                 self._read(line)
+            if end:
+                self._judge_end(end)
         return self._taken()
 
     def finish(self) -> List[Problem]:
         """The faults that only the end of the stream shows. Call it once, last."""
+        if self._lines.after_cr:
+            self._judge_end(b"\r")
         line = self._without_bom(self._lines.rest())
         is_lost = bool(line.text) and not line.text.startswith(b":")
         block = self._block
@@ -103,12 +104,16 @@ class StreamCheck:
             return self._block.offset is not None
         return not line.text.startswith(b":")
 
-    def _judge_end(self, line: Line, end: bytes) -> None:
+    def _judge_end(self, end: bytes) -> None:
+        if self._counted is None:
+            return
+        line, event_number = self._counted
         self._line_end = self._line_end or end
         if end != self._line_end and not self._has_mixed_ends:
             self._has_mixed_ends = True
-            expected = visible(self._line_end)
-            self._report("SSE103", line.offset, line.text[-40:] + end, f"end it in {expected} too")
+            where = f"at byte {line.offset} (event {event_number})"
+            hint = f"end it in {visible(self._line_end)} too"
+            self._problems.append(Problem("SSE103", where, visible(line.text[-40:] + end), hint))
 
     def _read(self, line: Line) -> None:
         line = self._without_bom(line)

@@ -24,9 +24,9 @@ def check_framing(stream: Any, profile: str = "whatwg") -> List[Problem]:
 
     ``stream`` is bytes, an iterable of bytes (read to its end), a `Recording`, a stream of
     `StreamClient`, or a response of WebTest, Werkzeug, requests or httpx. Of a response the
-    headers are checked too; a recording holds too few of them. Of a stream of `StreamClient` the
-    chunks that have come are checked; while it is open, its end is not. How a body was cut into
-    items is what `FramingLint` checks.
+    headers are checked too; a recording holds too few of them. Of a stream of `StreamClient` what
+    has come is checked, and its end if it has ended by itself; one of which nothing has come is
+    read to its end. How a body was cut into items is what `FramingLint` checks.
 
     Args:
         stream: what to check.
@@ -40,6 +40,7 @@ def check_framing(stream: Any, profile: str = "whatwg") -> List[Problem]:
 
     Raises:
         OptionError: an unknown profile, or a ``stream`` that holds no bytes.
+        TimeoutError: a stream of `StreamClient` had no end.
 
     Source: WHATWG HTML 9.2; for ``openai`` measurements with its SDKs.
     """
@@ -76,7 +77,10 @@ def _find_headers(stream: Any) -> Optional[Headers]:
     headers = getattr(stream, "headers", None)
     if headers is None or isinstance(stream, Recording):
         return None
-    return [(str(name), str(value)) for name, value in headers.items()]
+    pairs = [(str(name), str(value)) for name, value in headers.items()]
+    if hasattr(stream, "app_iter"):  # WebOb adds the length of what it has read
+        return [(name, value) for name, value in pairs if name.lower() != "content-length"]
+    return pairs
 
 
 def _chunks(stream: Any) -> Iterable[bytes]:
@@ -85,6 +89,8 @@ def _chunks(stream: Any) -> Iterable[bytes]:
     if isinstance(stream, Recording):
         return [stream.body]
     if hasattr(stream, "chunks"):
+        if not stream.chunks:
+            stream.read()
         return [chunk.data for chunk in stream.chunks]
     for name in ("content", "body", "data"):
         body = getattr(stream, name, None)
