@@ -250,7 +250,7 @@ _TABLE = [
         "SSE206",
         "done-not-last",
         "an event follows [DONE]",
-        "openai from 1.0 on drops it, openai 0.28 delivers it.",
+        "It is lost with readers that stop there, as openai-python does; openai 0.28 delivers it.",
         "send [DONE] after everything else",
     ),
     Rule(
@@ -305,7 +305,7 @@ _TABLE = [
         "cacheable",
         "nothing keeps a cache from storing the stream",
         "A cache may hold the stream back to store it, and answer the next client with an old one. "
-        "An ETag does the same, and makes some middlewares read the whole stream to compute it.",
+        "An ETag invites a client to ask whether its copy is still good, and a stream has none.",
         "send 'Cache-Control: no-cache, no-transform', and no ETag",
     ),
     Rule(
@@ -337,7 +337,7 @@ _TABLE = [
         "SSE403",
         "not-bytes",
         "an item of the body is not bytes",
-        "Servers fail on it in mid-stream, after 200 OK was sent; some send its repr.",
+        "Servers fail on it in mid-stream, after 200 OK was sent; some frameworks send its repr.",
         "encode it, or wrap the app: FramingLint(SSEMiddleware(app))",
     ),
     Rule(
@@ -414,14 +414,16 @@ _TABLE = [
         "SSE413",
         "body-before-start-response",
         "the body began before start_response was called",
-        "The server has no status and no headers to send: it fails, or makes them up.",
+        "The server has no status and no headers to send: it fails, or, as Granian does, sends 200 "
+        "without any.",
         "call start_response before the first item is yielded",
     ),
     Rule(
         "SSE414",
         "no-start-response",
         "start_response was never called",
-        "The server has no status and no headers to send: it fails, or makes them up.",
+        "The server has no status and no headers to send: it fails, or, as Granian does, sends 200 "
+        "without any.",
         "call start_response(status, headers) once for each request",
     ),
 ]
