@@ -18,7 +18,7 @@ The ones that compare a value with a rule hold it as fields, and make their text
 """
 
 import reprlib
-from typing import Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 __all__ = [
     "EventError",
@@ -35,6 +35,8 @@ __all__ = [
     "UpstreamError",
     "shown",
 ]
+
+_TOLD_OF_EACH = 3  # problems of one code that a message tells in full
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 60
@@ -109,8 +111,16 @@ class FramingError(SSEError, AssertionError):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        title = "1 problem" if count == 1 else f"{count} problems"
-        return "\n\n".join([f"{title} in the framing of a stream", *map(str, self.problems)])
+        told = [f"{count} problem{'s' * (count != 1)} in the framing of a stream"]
+        counts: Dict[str, int] = {}
+        for problem in self.problems:
+            code = getattr(problem, "code", "")
+            counts[code] = counts.get(code, 0) + 1
+            if counts[code] <= _TOLD_OF_EACH:
+                told.append(str(problem))
+        more = [f"{code}: {n - _TOLD_OF_EACH} more" for code, n in counts.items()]
+        told += [text for text, n in zip(more, counts.values()) if n > _TOLD_OF_EACH]
+        return "\n\n".join(told)
 
 
 class StuckClockError(SSEError):

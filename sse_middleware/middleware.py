@@ -204,7 +204,7 @@ def _too_many(environ: Environ, start_response: StartResponse) -> Iterable[bytes
     """An EventSource would never come back after a 503; it is sent away for a while instead."""
     if is_event_source(environ):
         start_response("200 OK", stream_headers([]))
-        return [b"retry: %d\n\n" % (_RETRY_AFTER_S * 1000)]
+        return iter([b"retry: %d\n\n" % (_RETRY_AFTER_S * 1000)])
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(_RETRY_AFTER_S))]
     start_response("503 Service Unavailable", headers)
     return [b"Too many streams are open. Try again in a moment.\n"]

@@ -226,6 +226,16 @@ def test_assert_framing_tells_all_problems():
     assert [line[:6] for line in lines if line.startswith("SSE")] == ["SSE104", "SSE105"]
 
 
+def test_assert_framing_tells_three_problems_of_a_code_and_counts_the_rest():
+    with pytest.raises(FramingError) as caught:
+        assert_framing(b"a: 1\n\n" * 5 + b"event: a\n\n" * 4 + b"data: half")
+    text = str(caught.value)
+    assert [text.count(f"{code} ") for code in ("SSE104", "SSE106", "SSE105")] == [3, 3, 1]
+    assert text.startswith("10 problems in the framing of a stream\n\nSSE104 unknown-field at")
+    assert text.endswith("\n\nSSE104: 2 more\n\nSSE106: 1 more")
+    assert len(caught.value.problems) == 10
+
+
 RIGHT = dict(stream_headers([]))
 
 
@@ -320,6 +330,9 @@ def test_responses_of_test_clients_are_taken():
 
     assert codes(webtest.TestApp(app).get("/")) == ["SSE104"]
     assert codes(werkzeug.Client(app).get("/")) == ["SSE104"]
+    httpx = pytest.importorskip("httpx")
+    client = httpx.Client(transport=httpx.WSGITransport(app=app))
+    assert codes(client.get("http://test/")) == ["SSE104"]
 
 
 @pytest.mark.parametrize("value", ["data: a\n\n", None, 7, [b"data: a\n\n", "data"]], ids=repr)

@@ -43,9 +43,9 @@ CORRECT = [
 ]
 
 
-def serve(app, method="GET"):
+def serve(app, method="GET", accept="*/*"):
     """The body, as a server reads it: call, iterate, close. Headers arrive before the body."""
-    environ = {"REQUEST_METHOD": method, "QUERY_STRING": ""}
+    environ = {"REQUEST_METHOD": method, "HTTP_ACCEPT": accept, "QUERY_STRING": ""}
     setup_testing_defaults(environ)
     written = io.BytesIO()
     body = app(environ, lambda *answer: written.write)
@@ -129,6 +129,13 @@ def test_the_middleware_around_turns_the_error_into_an_event_and_the_with_still_
     lint = FramingLint(stream(generated(b"data: 1\n\n", b"Data: 2\n\n")))
     with pytest.raises(FramingError, match="SSE104"), lint:
         assert b"event: error" in serve(SSEMiddleware(lint))
+
+
+def test_an_event_source_that_is_sent_away_for_a_while_gets_a_right_stream():
+    middleware = SSEMiddleware(stream(generated(b"data: 1\n\n")))
+    middleware.drain(0)
+    with FramingLint(middleware) as checked:
+        assert serve(checked, accept="text/event-stream") == b"retry: 5000\n\n"
 
 
 def test_the_error_is_an_assertion_error_and_never_raised_inside_start_response():
@@ -243,13 +250,53 @@ def test_a_stream_on_head_is_told_before_it_is_read():
     assert fault(FramingLint(stream(generated(b"data: 1\n\n"))), "HEAD") == ["SSE409"]
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/json", None])
-def test_events_under_another_type_are_told(content_type):
+def typed(content_type, *items):
+    """An app whose body is ``items``, of that type, or of none."""
+
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", content_type)] if content_type else [])
-        return generated(b": hello\n\n", b"event: a\ndata: 1\n\n")
+        return generated(*items)
 
-    assert fault(FramingLint(app)) == ["SSE301"]
+    return app
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/html", "Text/Plain; charset=utf-8", "application/json", "text/eventstream", None],
+)
+@pytest.mark.parametrize(
+    "items",
+    [
+        [b": hello\n\n", b"event: a\ndata: 1\n\n"],
+        [b"data: 1\r\n\r\n"],
+        [b"data:1\r\r"],
+        [b"data: a\ndata: b\nid: 1\n\n", b"and whatever follows"],
+    ],
+)
+def test_events_under_another_type_are_told(content_type, items):
+    assert fault(FramingLint(typed(content_type, *items))) == ["SSE301"]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [b"data: 1\n"],
+        [b"id: 1\nname: x\ndata: y\n\n"],
+        [b"id: 1\n\n"],
+        [b"<p>", b"data: 1\n\n"],
+        [b"data: 1\n\nHello"],
+        [b"\n\n"],
+    ],
+)
+def test_a_text_that_only_begins_like_events_is_left_alone(items):
+    assert serve(FramingLint(typed("text/plain", *items))) == b"".join(items)
+
+
+def test_what_a_client_that_wants_events_gets_is_taken_for_events():
+    app = FramingLint(typed("application/yaml", b"data: 1\n\n"))
+    assert serve(app) == b"data: 1\n\n"
+    with pytest.raises(FramingError, match="SSE301"):
+        serve(app, accept="text/event-stream")
 
 
 def test_a_dict_in_any_response_is_told():

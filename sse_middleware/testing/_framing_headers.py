@@ -10,7 +10,7 @@ from sse_middleware.headers import (
     is_encoded,
     is_event_stream,
 )
-from sse_middleware.testing._framing_rules import Problem
+from sse_middleware.testing._framing_problem import Problem
 
 __all__ = ["header_problems"]
 

@@ -1,7 +1,8 @@
 """Every rule of the framing check: its code, the fault, why it hurts, and the fix.
 
-This is the one place where they are written. The checks name a rule by its code, the messages
-and ``docs/framing.md`` are made from the table. A code never changes its meaning:
+This is the one place where they are written, and it holds nothing else. The checks name a rule by
+its code; the messages and ``docs/framing.md`` are made from the table. A code never changes its
+meaning:
 
 * ``SSE1xx``: the bytes of the stream; for every reader.
 * ``SSE2xx``: the bytes of the stream; what breaks the SDKs of OpenAI. Profile ``openai`` only.
@@ -9,16 +10,12 @@ and ``docs/framing.md`` are made from the table. A code never changes its meanin
 * ``SSE4xx``: the seam between a WSGI app and its server, where only `FramingLint` can look.
 """
 
-from dataclasses import dataclass
 from typing import Dict, NamedTuple, Tuple
 
-from sse_middleware.errors import OptionError, shown
-
-__all__ = ["PROFILES", "RULES", "Problem", "Rule", "checked_profile", "visible"]
+__all__ = ["PROFILES", "RULES", "Rule"]
 
 #: ``openai`` holds all that ``whatwg`` holds, and what the SDKs of OpenAI need besides.
 PROFILES = ("whatwg", "openai")
-_SHOWN_CHARACTERS = 72
 
 
 class Rule(NamedTuple):
@@ -34,68 +31,6 @@ class Rule(NamedTuple):
     def profiles(self) -> Tuple[str, ...]:
         """The profiles that hold this rule."""
         return PROFILES[1:] if self.code.startswith("SSE2") else PROFILES
-
-
-def checked_profile(profile: str) -> str:
-    """``profile``, which exists.
-
-    Raises:
-        OptionError: it does not.
-    """
-    if profile not in PROFILES:
-        raise OptionError("profile", shown(profile), "one of " + ", ".join(PROFILES))
-    return profile
-
-
-@dataclass(frozen=True)
-class Problem:
-    r"""One fault that was found.
-
-    ``seen`` shows what was there, its invisible characters as escapes; ``hint`` replaces the fix
-    of the rule where the fault tells more.
-
-    >>> print(Problem("SSE107", "at byte 118 (event 3)", r"'id: 7\x00'"))
-    SSE107 id-with-nul at byte 118 (event 3): the id holds a NUL
-      seen: 'id: 7\x00'
-      fix:  send an id without NUL
-    """
-
-    code: str
-    where: str
-    seen: str
-    hint: str = ""
-
-    @property
-    def rule(self) -> Rule:
-        """The rule that was broken."""
-        return RULES[self.code]
-
-    @property
-    def fix(self) -> str:
-        """What to do about it."""
-        return self.hint or self.rule.fix
-
-    def __str__(self) -> str:
-        rule = self.rule
-        title = f"{rule.code} {rule.name} {self.where}: {rule.fault}"
-        return f"{title}\n  seen: {self.seen}\n  fix:  {self.fix}"
-
-
-def visible(value: bytes, start: int = 0) -> str:
-    r"""``value`` in quotes, from about ``start``, with its invisible characters as escapes.
-
-    >>> visible(b"id: 7\x00\xff caf\xc3\xa9\xe2\x80\x8b")
-    "'id: 7\\x00\\xff café\\u200b'"
-    """
-    first = max(0, start - _SHOWN_CHARACTERS // 2)
-    while first and value[first : first + 1] and value[first] & 0xC0 == 0x80:
-        first -= 1
-    text = value[first : first + 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
-    cut = text[:_SHOWN_CHARACTERS]
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    left = "..." if first else ""
-    right = "..." if len(text) > len(cut) or first + 4 * _SHOWN_CHARACTERS < len(value) else ""
-    return f"'{left}{escaped}{right}'"
 
 
 _TABLE = [

@@ -8,10 +8,15 @@ import re
 from typing import Any, Callable, List, Tuple
 
 from sse_middleware.errors import shown
-from sse_middleware.headers import Headers, find_header, is_event_stream
+from sse_middleware.headers import (
+    Headers,
+    accepts_event_stream,
+    find_header,
+    is_event_stream,
+)
 from sse_middleware.response import Body, Environ, StartResponse
 from sse_middleware.testing._framing_headers import header_problems
-from sse_middleware.testing._framing_rules import Problem, visible
+from sse_middleware.testing._framing_problem import Problem, visible
 from sse_middleware.testing._framing_stream import StreamCheck
 
 __all__ = ["Seam"]
@@ -164,12 +169,19 @@ class Seam:
         if not self._may_be_events or not self._is_started:
             return
         self._may_be_events = bool(_COMMENTS.fullmatch(item))
-        content_type = find_header(self._headers, "content-type")
-        media_type = (content_type or "").partition(";")[0].strip().lower()
-        if media_type in _MISTAKEN and _FRAMES.fullmatch(item) and _EVENT.search(item):
-            self._report(
-                "SSE301", "in the headers", f"Content-Type: {content_type}, {visible(item)}"
-            )
+        looks_so = _FRAMES.fullmatch(item) and _EVENT.search(item)
+        if looks_so and self._is_asked_or_mistaken():
+            content_type = find_header(self._headers, "content-type")
+            seen = f"Content-Type: {content_type}, {visible(item)}"
+            self._report("SSE301", "in the headers", seen)
+
+    def _is_asked_or_mistaken(self) -> bool:
+        """Whether what looks like events is events: YAML, for one, may look the same."""
+        content_type = find_header(self._headers, "content-type") or ""
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type in _MISTAKEN or "event" in media_type:
+            return True
+        return accepts_event_stream(self._environ.get("HTTP_ACCEPT", ""))
 
     def _judge_frames(self, item: bytes) -> None:
         if type(item) is not bytes:

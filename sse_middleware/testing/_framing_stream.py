@@ -12,7 +12,7 @@ from typing import List, Optional, Tuple
 from sse_middleware.testing._framing_ids import Ids
 from sse_middleware.testing._framing_lines import Line, Lines
 from sse_middleware.testing._framing_openai import Answer
-from sse_middleware.testing._framing_rules import Problem, checked_profile, visible
+from sse_middleware.testing._framing_problem import Problem, checked_profile, visible
 
 __all__ = ["StreamCheck"]
 

@@ -9,7 +9,7 @@ from typing import Any, Iterable, List, Optional
 from sse_middleware.errors import FramingError, OptionError, shown
 from sse_middleware.headers import Headers, is_encoded
 from sse_middleware.testing._framing_headers import header_problems
-from sse_middleware.testing._framing_rules import Problem
+from sse_middleware.testing._framing_problem import Problem
 from sse_middleware.testing._framing_stream import StreamCheck
 from sse_middleware.testing.recording import Recording
 

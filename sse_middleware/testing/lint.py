@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from sse_middleware.errors import FramingError
 from sse_middleware.response import Environ, StartResponse, WSGIApp
-from sse_middleware.testing._framing_rules import Problem, checked_profile
+from sse_middleware.testing._framing_problem import Problem, checked_profile
 from sse_middleware.testing._framing_seam import Seam
 from sse_middleware.testing._framing_stream import StreamCheck
 
