@@ -1,5 +1,6 @@
 """check_framing: what is a fault and what is not, in bytes and in headers."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -310,6 +311,26 @@ def test_a_stream_of_which_nothing_has_come_is_read_to_its_end():
     assert codes(Stream(ended=False), "openai") == ["SSE204"]
 
 
+def of(frames):
+    """An app that streams ``frames``."""
+
+    def app(environ, start_response):
+        start_response("200 OK", stream_headers([]))
+        return (frame for frame in frames)
+
+    return app
+
+
+def test_a_stream_of_stream_client_is_checked_as_far_as_it_was_read():
+    client = pytest.importorskip("sse_middleware.testing.client")
+    with client.StreamClient(of([b"data: 1\n\n", b"data: 2"])).get("/") as stream:
+        assert codes(stream) == ["SSE105"]
+    with client.StreamClient(of(itertools.repeat(CHUNK))).get("/") as stream:
+        stream.events(2)
+        assert codes(stream, "openai") == []
+    assert codes(stream, "openai") == []
+
+
 def test_a_recording_is_its_body():
     assert codes(Recording(CHUNK, headers={}, end="eof"), "openai") == ["SSE204"]
     assert codes(Recording.named("chat-text"), "openai") == []
@@ -324,10 +345,7 @@ def test_responses_of_test_clients_are_taken():
     webtest = pytest.importorskip("webtest")
     werkzeug = pytest.importorskip("werkzeug.test")
 
-    def app(environ, start_response):
-        start_response("200 OK", stream_headers([]))
-        return iter([b"data: a\n\n", b"Data: b\n\n"])
-
+    app = of([b"data: a\n\n", b"Data: b\n\n"])
     assert codes(webtest.TestApp(app).get("/")) == ["SSE104"]
     assert codes(werkzeug.Client(app).get("/")) == ["SSE104"]
     httpx = pytest.importorskip("httpx")
