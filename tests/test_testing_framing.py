@@ -14,6 +14,7 @@ from sse_middleware.testing import Recording, assert_framing, check_framing
 from sse_middleware.testing._framing_rules import RULES
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "recordings"
+SHIPPED = Path(__file__).parents[1] / "fixtures" / "recordings"
 CHUNK = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 OPENAI = [code for code in RULES if code.startswith("SSE2")]
@@ -362,6 +363,12 @@ def test_what_holds_no_bytes_is_refused(value):
 def test_an_unknown_profile_is_refused():
     with pytest.raises(OptionError, match="profile is 'w3c': expected one of whatwg, openai"):
         check_framing(b"", "w3c")
+
+
+@pytest.mark.parametrize("profile", ["whatwg", "openai"])
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.sse")), ids=lambda path: path.stem)
+def test_the_recordings_that_ship_are_right_but_for_the_one_that_is_cut(path, profile):
+    assert codes(Recording.load(path), profile) == ["SSE105"] * (path.stem == "chat-cut")
 
 
 # What the real recordings hold: all else in them is right, under both profiles. INDEX.tsv says of

@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import io
 import sys
+import threading
 from pathlib import Path
 from wsgiref.handlers import SimpleHandler
 from wsgiref.util import setup_testing_defaults
@@ -14,7 +15,7 @@ import pytest
 from sse_middleware import SSEMiddleware
 from sse_middleware.errors import FramingError, OptionError
 from sse_middleware.headers import stream_headers
-from sse_middleware.testing import FramingLint
+from sse_middleware.testing import FramingLint, VirtualClock
 from sse_middleware.testing._framing_rules import RULES
 
 APPS = Path(__file__).parents[1] / "fixtures" / "apps"
@@ -129,6 +130,29 @@ def test_the_middleware_around_turns_the_error_into_an_event_and_the_with_still_
     lint = FramingLint(stream(generated(b"data: 1\n\n", b"Data: 2\n\n")))
     with pytest.raises(FramingError, match="SSE104"), lint:
         assert b"event: error" in serve(SSEMiddleware(lint))
+
+
+@pytest.mark.parametrize(
+    ("first", "heartbeat"), [({"data": {}}, b": \n\n"), ({"id": 1, "data": {}}, b":\n")]
+)
+def test_the_heartbeats_of_the_middleware_are_right_for_openai_too(first, heartbeat):
+    clock, gate = VirtualClock(), threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        yield first
+        assert gate.wait(20), "the test never went on"
+        yield {"data": "[DONE]"}
+
+    middleware = SSEMiddleware(app, clock=clock, worker=lambda environ: True)
+    with FramingLint(middleware, profile="openai") as checked:
+        body = checked({"REQUEST_METHOD": "GET"}, lambda *answer: None)
+        assert next(body).endswith(b"data: {}\n\n")
+        clock.advance(15)
+        assert next(body) == heartbeat
+        gate.set()
+        assert list(body) == [b"data: [DONE]\n\n"]
+        body.close()
 
 
 def test_an_event_source_that_is_sent_away_for_a_while_gets_a_right_stream():
@@ -269,7 +293,7 @@ def typed(content_type, *items):
     [
         [b": hello\n\n", b"event: a\ndata: 1\n\n"],
         [b"data: 1\r\n\r\n"],
-        [b"data:1\r\r"],
+        [b"", b": c\rdata:1\r\r"],
         [b"data: a\ndata: b\nid: 1\n\n", b"and whatever follows"],
     ],
 )
@@ -290,6 +314,11 @@ def test_events_under_another_type_are_told(content_type, items):
 )
 def test_a_text_that_only_begins_like_events_is_left_alone(items):
     assert serve(FramingLint(typed("text/plain", *items))) == b"".join(items)
+
+
+def test_a_large_text_that_begins_like_events_costs_no_more_than_its_size():
+    text = b"data: 1\r\n" * 50000 + b"Hello"
+    assert serve(FramingLint(typed("text/plain", text))) == text
 
 
 def test_what_a_client_that_wants_events_gets_is_taken_for_events():

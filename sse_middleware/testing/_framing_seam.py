@@ -4,8 +4,7 @@ Faults gather here and are raised by ``fail`` when control is back in a frame th
 the test) has called.
 """
 
-import re
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Set, Tuple
 
 from sse_middleware.errors import shown
 from sse_middleware.headers import (
@@ -16,6 +15,7 @@ from sse_middleware.headers import (
 )
 from sse_middleware.response import Body, Environ, StartResponse
 from sse_middleware.testing._framing_headers import header_problems
+from sse_middleware.testing._framing_lines import Lines
 from sse_middleware.testing._framing_problem import Problem, visible
 from sse_middleware.testing._framing_stream import StreamCheck
 
@@ -24,12 +24,8 @@ __all__ = ["Seam"]
 _NO_CONTENT = ("1", "204", "205", "304")
 #: Types under which events are sent by mistake; others may look like events by chance.
 _MISTAKEN = {"", "text/html", "text/plain", "application/json", "application/octet-stream"}
-_LINE_END = rb"(?:\r\n|\r|\n)"
-_FRAMES = re.compile(rb"(?:(?:(?:data|event|id|retry|):[^\r\n]*)?" + _LINE_END + rb")+")
-_EVENT = re.compile(
-    rb"^data:[^\r\n]*" + _LINE_END + rb"(?:[^\r\n]+" + _LINE_END + rb")*[\r\n]", re.M
-)
-_COMMENTS = re.compile(rb"(?:(?::[^\r\n]*)?" + _LINE_END + rb")*")
+_BLANK = b"\n"
+_NAMES = (b"", b"data", b"event", b"id", b"retry")  # the first is that of a comment
 #: Iterators that hold nothing but what is in memory, and so have nothing to close.
 _HARMLESS: Tuple[type, ...] = (type(iter([])), type(iter(())))
 
@@ -166,11 +162,11 @@ class Seam:
 
     def _look_for_events(self, item: bytes) -> None:
         """In the first item, but for comments, of what is declared as something else."""
-        if not self._may_be_events or not self._is_started:
+        if not (item and self._may_be_events and self._is_started):
             return
-        self._may_be_events = bool(_COMMENTS.fullmatch(item))
-        looks_so = _FRAMES.fullmatch(item) and _EVENT.search(item)
-        if looks_so and self._is_asked_or_mistaken():
+        names = _names_in(item)
+        self._may_be_events = bool(names) and b"data" not in names
+        if {b"data", _BLANK} <= names and self._is_asked_or_mistaken():
             content_type = find_header(self._headers, "content-type")
             seen = f"Content-Type: {content_type}, {visible(item)}"
             self._report("SSE301", "in the headers", seen)
@@ -198,3 +194,16 @@ class Seam:
         self._judge_headers()
         self._judge_item(data)
         self._write(data)
+
+
+def _names_in(item: bytes) -> Set[bytes]:
+    """The names of the lines of ``item``; empty if it has others than an event stream has."""
+    names = set()
+    lines = Lines(len(item))
+    for line, _ in lines.feed(item):
+        if line is not None:
+            name, colon, _ = line.text.partition(b":")
+            if line.text and not (colon and name in _NAMES):
+                return set()
+            names.add(name if line.text else _BLANK)
+    return set() if lines.is_open else names
