@@ -44,9 +44,10 @@ CORRECT = [
 ]
 
 
-def serve(app, method="GET", accept="*/*"):
+def serve(app, method="GET", accept="*/*", path="/"):
     """The body, as a server reads it: call, iterate, close. Headers arrive before the body."""
     environ = {"REQUEST_METHOD": method, "HTTP_ACCEPT": accept, "QUERY_STRING": ""}
+    environ.update({"SCRIPT_NAME": "", "PATH_INFO": path})
     setup_testing_defaults(environ)
     written = io.BytesIO()
     body = app(environ, lambda *answer: written.write)
@@ -404,3 +405,56 @@ def test_wsgiref_serves_through_it():
         handler = SimpleHandler(io.BytesIO(), output, io.StringIO(), environ)
         handler.run(checked)
     assert output.getvalue().endswith(b"data: 1\n\n")
+
+
+def flask_app():
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+
+    @app.route("/stream")
+    def stream_of_bytes():
+        return flask.Response(generated("data: 1\n\n", "data: 2\n\n"), headers=stream_headers([]))
+
+    @app.route("/dicts")
+    def stream_of_dicts():
+        return flask.Response(generated({"data": 1}, {"data": 2}))
+
+    @app.route("/page")
+    def page():
+        return "<p>Hello"
+
+    return app
+
+
+def bottle_app():
+    bottle = pytest.importorskip("bottle")
+    app = bottle.Bottle()
+
+    @app.get("/stream")
+    def stream_of_bytes():
+        for name, value in stream_headers([]):
+            bottle.response.set_header(name, value)
+        return generated(b"data: 1\n\n", b"data: 2\n\n")
+
+    @app.get("/dicts")
+    def stream_of_dicts():
+        return generated({"data": 1}, {"data": 2})
+
+    @app.get("/page")
+    def page():
+        return "<p>Hello"
+
+    return app
+
+
+@pytest.mark.parametrize("make_app", [flask_app, bottle_app])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+@pytest.mark.parametrize("path", ["/stream", "/dicts", "/page", "/none"])
+def test_a_right_app_of_a_framework_is_caught_by_no_rule(make_app, path, method, accept):
+    app = make_app() if path == "/stream" else SSEMiddleware(make_app())
+    with FramingLint(app) as checked:
+        body = serve(checked, method, accept, path)
+    assert (body == b"data: 1\n\ndata: 2\n\n") == (
+        method == "GET" and path in ("/stream", "/dicts")
+    )

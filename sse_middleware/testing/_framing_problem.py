@@ -51,7 +51,7 @@ def visible(value: bytes, start: int = 0) -> str:
     "'id: 7\\x00\\xff café\\u200b'"
     """
     first = max(0, start - _SHOWN_CHARACTERS // 2)
-    while first and value[first : first + 1] and value[first] & 0xC0 == 0x80:
+    while first and value[first] & 0xC0 == 0x80:  # inside a character
         first -= 1
     text = value[first : first + 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
     cut = text[:_SHOWN_CHARACTERS]
