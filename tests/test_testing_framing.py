@@ -193,6 +193,29 @@ def test_a_problem_says_where_what_and_how_to_mend_it():
 
 
 @pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"data: 1\n\nevent: b\ndata: c", "SSE105 at byte 9 (event 2) 'event: b'"),
+        (b"data: 1\n\nda", "SSE105 at byte 9 (event 2) 'da'"),
+        (b"\n\nevent: x\n\n", "SSE106 at byte 2 (event 1) 'event: x'"),
+        (b": c\n\n: d\ndata: {}\nFoo: 1\n\n" + DONE, "SSE104 at byte 18 (event 1) 'Foo: 1'"),
+        (b"data: {}\n\ndata: a\ndata: b\n\n" + DONE, r"SSE207 at byte 10 (event 2) 'data: a\nb'"),
+        (b"id: 1\ndata: {}\n\n: p\n\n" + DONE, r"SSE203 at byte 20 (event 2) '\n'"),
+        (b"retry: 1\n\n" + DONE, "SSE202 at byte 0 (event 1) 'retry: 1'"),
+        (b"data: {}\n\ndata: []\n\n", "SSE204 at byte 20 (event 3) '[]'"),
+        (b"id: 2\ndata: 1\n\nid: 1\ndata: 2\n\n" + DONE, "SSE109 at byte 15 (event 2) 'id: 1'"),
+        (b"event: a\nevent: b\ndata: 1\n\n" + DONE, "SSE111 at byte 9 (event 1) 'event: b'"),
+        (b'data: "a"\r\n\ndata: 1\n\n' + DONE, r"SSE103 at byte 11 (event 1) '\n'"),
+        (b"\xef\xbb\xbfFoo: 1\ndata: 1\n\n" + DONE, r"SSE101 at byte 0 (event 1) '\ufeffFoo: 1'"),
+        (b": \xff\n" + DONE, r"SSE102 at byte 2 (event 1) ': \xff'"),
+    ],
+)
+def test_a_problem_says_at_which_byte_of_which_event(body, told):
+    problem = check_framing(body, "openai")[0]
+    assert f"{problem.code} {problem.where} {problem.seen}" == told
+
+
+@pytest.mark.parametrize(
     ("body", "fix"),
     [
         (b"data: a\nb\n\n", "a line break in a text begins a new line: send each line with its"),
