@@ -302,6 +302,21 @@ def test_the_headers_of_a_response_are_checked_too(changed, expected):
     assert codes(response) == expected
 
 
+def test_a_problem_of_the_headers_shows_the_header_or_that_it_is_not_there():
+    headers = {"Content-Type": "text/event-stream", "content-length": "9", "ETag": "1"}
+    problems = check_framing(SimpleNamespace(headers=headers, content=b""))
+    assert {problem.where for problem in problems} == {"in the headers"}
+    assert [problem.seen for problem in problems] == [
+        "Content-Type: text/event-stream",
+        "Content-Length: 9",
+        "ETag: 1",
+        "no X-Accel-Buffering",
+    ]
+    del headers["ETag"]
+    problems = check_framing(SimpleNamespace(headers=headers, content=b""))
+    assert problems[2].seen == "no Cache-Control"
+
+
 def test_a_compressed_body_is_not_read_as_text():
     headers = {**RIGHT, "Content-Encoding": "gzip"}
     assert codes(SimpleNamespace(headers=headers, content=b"\x1f\x8b\xff")) == ["SSE304"]
