@@ -90,6 +90,8 @@ OPENAI_FAULTS = [
     pytest.param(b"data: [done]\n\n" + DONE, ["SSE207"], id="lower case"),
     pytest.param(b"data: {'a': 1}\n\n" + DONE, ["SSE207"], id="a repr"),
     pytest.param(b"data: NaN\n\n" + DONE, ["SSE207"], id="NaN"),
+    pytest.param(CHUNK + b"event: error\ndata: no\n\n", ["SSE207"], id="an error in words"),
+    pytest.param(CHUNK + b"event: a\ndata: no\n\n", ["SSE207", "SSE204"], id="words, no error"),
     pytest.param(b"data: {}\ndata: {}\n\n" + DONE, ["SSE207"], id="two events in one"),
     pytest.param(b"data: " + b"[" * 100000 + b"\n\n" + DONE, ["SSE207"], id="too deep"),
 ]
