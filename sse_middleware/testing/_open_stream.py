@@ -46,6 +46,8 @@ class OpenStream:
         self.chunks: List[Chunk] = []
         #: The text of every comment that has come so far.
         self.comments: List[str] = []
+        #: Whether the body has ended by itself, so that all of it is in ``chunks``.
+        self.ended = False
         self._steps = steps
         self._request = request
         self._timeout_s = timeout_s
@@ -194,7 +196,7 @@ class OpenStream:
         elif kind is Kind.FAILED:
             self._fail(value)
         elif kind is Kind.END:
-            self._is_over = True
+            self._is_over = self.ended = True
         return kind
 
     def _feed(self, chunk: Chunk) -> None:
