@@ -214,6 +214,16 @@ def test_a_body_that_is_dropped_without_close_is_told_where_it_can_be(monkeypatc
     assert [problem.code for problem in lint.problems] == ["SSE408"]
 
 
+def test_a_body_that_failed_in_the_test_need_not_be_closed():
+    lint = FramingLint(stream(generated(b"Data: 1\n\n")))
+    body = lint({"REQUEST_METHOD": "GET"}, lambda *answer: None)
+    with pytest.raises(FramingError, match="SSE104"):
+        next(body)
+    del body
+    gc.collect()
+    assert [problem.code for problem in lint.problems] == ["SSE104"]
+
+
 def test_a_body_that_is_open_when_the_with_is_left_is_told_once():
     lint = FramingLint(stream(generated(b"data: 1\n\n")))
     with pytest.raises(FramingError, match="SSE408"), lint:
