@@ -6,10 +6,9 @@ What answers them is a subclass: the fake upstream replays, the recorder passes 
 import http.server
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable
-from urllib.parse import unquote, urlsplit
 
 from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, skip_trailers
-from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
+from sse_middleware.testing.exchange import ReceivedRequest
 
 if TYPE_CHECKING:
     from sse_middleware.testing.server import Server
@@ -62,11 +61,8 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
             self.send_error(400, str(error))
             return
         self.server.begin(self.connection)
-        target = urlsplit(self.path)
-        headers = RequestHeaders(self.headers.items())
-        self.respond(
-            ReceivedRequest(self.command, unquote(target.path), target.query, headers, body)
-        )
+        headers = self.headers.items()
+        self.respond(ReceivedRequest.from_target(self.command, self.path, headers, body))
 
     def _read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

@@ -9,6 +9,7 @@ import errno
 import json
 from math import inf
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from urllib.parse import unquote, urlsplit
 
 from sse_middleware.clock import Clock, Signal
 from sse_middleware.errors import StuckClockError
@@ -70,6 +71,16 @@ class ReceivedRequest:
         self.client_left = False
         #: Why the answer broke off where it should not, or None.
         self.problem: Optional[str] = None
+
+    @classmethod
+    def from_target(
+        cls, method: str, target: str, headers: Iterable[Tuple[str, str]], body: bytes
+    ) -> "ReceivedRequest":
+        """From the target as it stands in the request line: a path, or a whole URL for a proxy."""
+        path, _, query = target.partition("?")
+        if not path.startswith("/"):
+            path = urlsplit(path).path
+        return cls(method, unquote(path), query, RequestHeaders(headers), body)
 
     @property
     def json(self) -> Any:

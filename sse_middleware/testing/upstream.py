@@ -28,6 +28,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Pattern,
     Sequence,
     Union,
 )
@@ -45,6 +46,8 @@ from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.wsgi import respond
 
 if TYPE_CHECKING:
+    from sse_middleware.testing._httpx_front import AsyncTransport, Transport
+    from sse_middleware.testing._responses_front import UpstreamResponse
     from sse_middleware.testing.server import Server
 
 __all__ = ["FakeUpstream"]
@@ -213,6 +216,28 @@ class FakeUpstream:
         stalls, iteration blocks until ``close`` and then raises the former.
         """
         return respond(self.answer, environ, start_response)
+
+    def as_response(self, url: Union[str, Pattern[str]]) -> "UpstreamResponse":
+        """What ``responses.add`` takes, so that ``requests`` finds this upstream at ``url``.
+
+        It answers every request there, with any method and query, as often as they come; a
+        compiled pattern is matched against the whole URL. `responses` has to be installed.
+        """
+        from sse_middleware.testing._responses_front import UpstreamResponse
+
+        return UpstreamResponse(self.answer, url)
+
+    def transport(self) -> "Transport":
+        """What ``httpx.Client(transport=...)`` takes, and that of httpx2: whatever the URL."""
+        from sse_middleware.testing._httpx_front import Transport
+
+        return Transport(self.answer)
+
+    def async_transport(self) -> "AsyncTransport":
+        """What ``httpx.AsyncClient(transport=...)`` takes, and that of httpx2: whatever the URL."""
+        from sse_middleware.testing._httpx_front import AsyncTransport
+
+        return AsyncTransport(self.answer)
 
     def _find_recording(self, recording: Union[Recording, str]) -> Recording:
         """The recording, or the one of that name: from the folder, else one that ships."""

@@ -1,9 +1,8 @@
 """The fake upstream as a WSGI application."""
 
-import errno
-from math import inf
 from typing import Any, Callable, Dict, Iterable, Iterator
 
+from sse_middleware.testing._playback import Playback
 from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
 from sse_middleware.testing.wire import status_line
 
@@ -18,45 +17,21 @@ def respond(
     """The body for one request, chunk for chunk."""
     reply = answer(_received(environ))
     start_response(status_line(reply.recording.status), reply.headers())
-    return [] if reply.request.method == "HEAD" else _Body(reply)
+    return [] if reply.request.method == "HEAD" else _Body(Playback(reply))
 
 
 class _Body:
     """The body of one WSGI response."""
 
-    def __init__(self, reply: Reply) -> None:
-        self._request = reply.request
-        self._chunks = _chunks_of(reply)
-        self._over = False
+    def __init__(self, playback: Playback) -> None:
+        self._chunks = iter(playback.take, b"")
+        self.close = playback.leave  # called by the server: before the end, the client left
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        try:
-            return next(self._chunks)
-        except BaseException:
-            self._over = True
-            raise
-
-    def close(self) -> None:
-        """Called by the server: before the end, that means that the client left."""
-        if not self._over:
-            self._over = self._request.client_left = True
-
-
-def _chunks_of(reply: Reply) -> Iterator[bytes]:
-    for due_s, data in reply.steps():
-        reply.wait(due_s)
-        if data:
-            yield data
-    end = reply.recording.end
-    if end == "stall":
-        reply.wait(inf)
-    if end == "reset":
-        raise ConnectionResetError(errno.ECONNRESET, "the recording ends with a reset")
-    if end != "complete":
-        raise ConnectionAbortedError(errno.ECONNABORTED, f"the recording ends with {end}")
+        return next(self._chunks)
 
 
 def _received(environ: Dict[str, Any]) -> ReceivedRequest:
