@@ -4,12 +4,14 @@ import csv
 import http.client
 import json
 import re
+import select
 import socket
 import struct
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -268,6 +270,31 @@ def test_reset_ends_the_connection_with_rst():
     assert not upstream.requests[0].client_left
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells what has arrived")
+def test_all_bytes_arrive_before_the_reset():
+    recording = Recording(BODY * 100, chunks=[(0, 1)] * 2700, end="reset")
+    with serving(recording) as (_, client):
+        client.ask()
+        poll = select.poll()
+        poll.register(client.sock, 0)  # for nothing but the reset
+        assert poll.poll(DEADLINE_S * 1000), "the reset did not come"
+        client.head()
+        assert b"".join(client.chunk() for _ in range(2700)) == BODY * 100
+        with pytest.raises(ConnectionResetError):
+            client.chunk()
+
+
+def test_closing_ends_a_reset_that_waits_for_a_client_that_does_not_read():
+    upstream = FakeUpstream()
+    upstream.play(Recording(bytes(1_000_000), chunks=[(0, 1_000_000)], end="reset"))
+    with upstream.serve() as base_url, closing(RawClient(base_url)) as client:
+        client.ask()
+        client.head()
+        began = time.monotonic()
+        upstream.close()
+        assert time.monotonic() - began < 3
+
+
 def test_stall_keeps_the_connection_open_and_silent_until_the_client_leaves():
     with serving(Recording(BODY, end="stall")) as (upstream, client):
         client.ask()
@@ -514,11 +541,12 @@ def test_the_journal_holds_what_the_client_sent():
     assert request.client_left is False
 
 
-def test_50_clients_at_once_get_one_recording_each():
+def test_200_clients_at_once_get_one_recording_each():
+    count = 200
     upstream = FakeUpstream()
-    for number in range(50):
+    for number in range(count):
         upstream.play(Recording(b"data: %d\n\n" % number * 20))
-    together = threading.Barrier(50)
+    together = threading.Barrier(count)
 
     def ask(address):
         connection = http.client.HTTPConnection(address, timeout=DEADLINE_S)
@@ -528,11 +556,27 @@ def test_50_clients_at_once_get_one_recording_each():
         connection.close()
         return body
 
-    with upstream.serve() as base_url, ThreadPoolExecutor(50) as pool:
-        bodies = list(pool.map(ask, [urlsplit(base_url).netloc] * 50))
-    assert sorted(bodies) == sorted(b"data: %d\n\n" % number * 20 for number in range(50))
+    with upstream.serve() as base_url, ThreadPoolExecutor(count) as pool:
+        bodies = list(pool.map(ask, [urlsplit(base_url).netloc] * count))
+    assert sorted(bodies) == sorted(b"data: %d\n\n" % number * 20 for number in range(count))
     upstream.verify()
-    assert len(upstream.requests) == 50
+    assert len(upstream.requests) == count
+
+
+def test_200_streams_are_open_at_once():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, chunks=[(0, 9), (3600, 18)]), times=200, speed=1)
+    with upstream.serve() as base_url, ExitStack() as stack:
+        clients = [stack.enter_context(closing(RawClient(base_url))) for _ in range(200)]
+        for client in clients:
+            client.ask()
+        for client in clients:  # each has its first event while the others' streams are open
+            client.head()
+            assert client.chunk() == b"data: 1\n\n"
+        began = time.monotonic()
+        upstream.close()
+        assert time.monotonic() - began < 10
+    upstream.verify()
 
 
 def test_requests_reads_every_shipped_recording_whatever_proxy_is_set(monkeypatch):

@@ -7,6 +7,7 @@ side counts as gone, as most servers have it.
 
 import selectors
 import socket
+import struct
 import time
 from contextlib import suppress
 from typing import Optional, Tuple
@@ -20,6 +21,7 @@ from sse_middleware.testing.wire import LAST_CHUNK, chunk, head
 __all__ = ["Handler"]
 
 _LONGEST_WAIT_S = 3600.0  # a selector takes no more than some weeks
+_LOOK_S = 0.001
 
 
 class StoppedError(Exception):
@@ -109,6 +111,8 @@ class Handler(RequestReader):
         if end == "stall":
             watch.wait(None)
         if end == "reset":
+            while _unacknowledged_bytes(self.connection):  # a reset would drop them
+                watch.wait(_LOOK_S)
             self.server.reset_at_close(self.connection)
         if end == "complete" and self._is_chunked:
             with suppress(ConnectionError):  # it had all it asked for: it may go without this
@@ -120,3 +124,15 @@ class Handler(RequestReader):
     def _is_chunked(self) -> bool:
         """HTTP/1.0 knows no chunks: there the end of the connection ends the body."""
         return self.request_version == "HTTP/1.1"
+
+
+def _unacknowledged_bytes(sock: socket.socket) -> int:
+    """How many bytes the other side's system does not have yet; 0 where no one can tell."""
+    try:
+        from fcntl import ioctl
+        from termios import TIOCOUTQ
+
+        (size_bytes,) = struct.unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))
+    except (ImportError, OSError):  # a system without it
+        return 0
+    return int(size_bytes)
