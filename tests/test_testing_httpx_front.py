@@ -1,4 +1,4 @@
-"""sse_middleware.testing._httpx_front: what is so for the transports beyond the common outcomes."""
+"""sse_middleware.testing._httpx_front: what holds for the transports alone."""
 
 import asyncio
 import socket
@@ -33,8 +33,16 @@ def run(request):
     return request.param
 
 
-def clocked(recording, **options):
-    clock = VirtualClock()
+class PassingClock(VirtualClock):
+    """Time passes by being waited for."""
+
+    def wait(self, signal, timeout_s):
+        self.advance(timeout_s)
+        return super().wait(signal, 0)
+
+
+def clocked(recording, clock=None, **options):
+    clock = clock or VirtualClock()
     upstream = FakeUpstream(clock)
     upstream.play(recording, **options)
     return clock, upstream
@@ -46,9 +54,9 @@ def test_one_transport_serves_httpx_and_httpx2():
     upstream.play("chat-text", times=2, fault=faults.cut())
     transport = upstream.transport()
     for library in (httpx, httpx2):
-        with library.Client(transport=transport) as client:
-            with pytest.raises(library.RemoteProtocolError, match="incomplete chunked read"):
-                client.post(URL)
+        broken = pytest.raises(library.RemoteProtocolError, match="incomplete chunked read")
+        with library.Client(transport=transport) as client, broken:
+            client.post(URL)
 
 
 def test_a_chunk_is_made_when_it_is_asked_for_and_closing_early_is_leaving(library):
@@ -66,25 +74,22 @@ def test_a_chunk_is_made_when_it_is_asked_for_and_closing_early_is_leaving(libra
 def test_a_client_that_closes_behind_the_last_byte_has_not_left(library):
     upstream = FakeUpstream()
     upstream.play(Recording(BODY))
-    with library.Client(transport=upstream.transport()) as client:
-        with client.stream("POST", URL) as response:
-            chunks = response.iter_raw()
-            assert b"".join(next(chunks) for _ in range(3)) == BODY
+    client = library.Client(transport=upstream.transport())
+    with client, client.stream("POST", URL) as response:
+        chunks = response.iter_raw()
+        assert b"".join(next(chunks) for _ in range(3)) == BODY
     assert not upstream.requests[0].client_left
 
 
 def test_the_read_timeout_passes_on_the_virtual_clock(library):
-    clock, upstream = clocked(PACED)
-    timeout = library.Timeout(60, read=3)
-    with library.Client(transport=upstream.transport(), timeout=timeout) as client:
-        with client.stream("POST", URL) as response:
-            chunks = response.iter_raw()
+    clock, upstream = clocked(PACED, PassingClock())
+    client = library.Client(transport=upstream.transport(), timeout=library.Timeout(60, read=3))
+    with client, client.stream("POST", URL) as response:
+        chunks = response.iter_raw()
+        next(chunks)
+        with pytest.raises(library.ReadTimeout) as caught:
             next(chunks)
-            advancing = threading.Timer(0.05, clock.advance, [3])
-            advancing.start()
-            with pytest.raises(library.ReadTimeout) as caught:
-                next(chunks)
-            advancing.join()
+    assert clock.monotonic() == 3
     assert caught.value.request.url == URL
     assert upstream.requests[0].client_left
 
@@ -100,23 +105,26 @@ def test_another_thread_ends_a_read_by_the_socket_or_by_close(library):
     ):
         upstream = FakeUpstream()
         upstream.play("chat-text", fault=faults.stall())
-        with library.Client(transport=upstream.transport(), timeout=None) as client:
-            with client.stream("POST", URL) as response:
-                chunks = response.iter_raw()
+        client = library.Client(transport=upstream.transport(), timeout=None)
+        with client, client.stream("POST", URL) as response:
+            chunks = response.iter_raw()
+            next(chunks)
+            threading.Timer(0.05, end, [response]).start()
+            with pytest.raises(library.RemoteProtocolError):
                 next(chunks)
-                threading.Timer(0.05, end, [response]).start()
-                with pytest.raises(library.RemoteProtocolError):
-                    next(chunks)
         assert upstream.requests[0].client_left
 
 
 def test_a_stall_without_a_timeout_ends_when_the_upstream_is_closed(library):
     upstream = FakeUpstream()
     upstream.play("chat-text", fault=faults.stall())
-    threading.Timer(0.05, upstream.close).start()
-    with library.Client(transport=upstream.transport(), timeout=None) as client:
+    client = library.Client(transport=upstream.transport(), timeout=None)
+    with client, client.stream("POST", URL) as response:
+        chunks = response.iter_raw()
+        next(chunks)
+        threading.Timer(0.05, upstream.close).start()
         with pytest.raises(library.RemoteProtocolError):
-            client.post(URL)
+            next(chunks)
     assert not upstream.requests[0].client_left
 
 
@@ -125,11 +133,11 @@ def test_async_delays_leave_the_loop_free_and_follow_a_clock_that_a_task_advance
 
     async def read():
         got = []
-        async with library.AsyncClient(transport=upstream.async_transport()) as client:
-            async with client.stream("POST", URL) as response:
-                async for chunk in response.aiter_raw():
-                    got.append((clock.monotonic(), chunk))
-                    threading.Timer(0.02, clock.advance, [5]).start()
+        client = library.AsyncClient(transport=upstream.async_transport())
+        async with client, client.stream("POST", URL) as response:
+            async for chunk in response.aiter_raw():
+                got.append((clock.monotonic(), chunk))
+                threading.Timer(0.02, clock.advance, [5]).start()
         return got
 
     assert run(read) == [(0, b"data: 1\n\n"), (5, b"data: 2\n\n"), (10, b"data: 3\n\n")]
@@ -152,19 +160,18 @@ def test_async_streams_wait_side_by_side(library):
 
 
 def test_the_async_read_timeout_passes_on_the_virtual_clock(library, run):
-    clock, upstream = clocked(PACED)
+    clock, upstream = clocked(PACED, PassingClock())
 
     async def read():
-        transport = upstream.async_transport()
-        async with library.AsyncClient(transport=transport, timeout=3) as client:
-            async with client.stream("POST", URL) as response:
-                chunks = response.aiter_raw()
+        client = library.AsyncClient(transport=upstream.async_transport(), timeout=3)
+        async with client, client.stream("POST", URL) as response:
+            chunks = response.aiter_raw()
+            await chunks.__anext__()
+            with pytest.raises(library.ReadTimeout):
                 await chunks.__anext__()
-                threading.Timer(0.05, clock.advance, [3]).start()
-                with pytest.raises(library.ReadTimeout):
-                    await chunks.__anext__()
 
     run(read)
+    assert clock.monotonic() == 3
     assert upstream.requests[0].client_left
 
 
@@ -175,16 +182,23 @@ def test_a_cancelled_read_ends_at_once_and_leaves(library, run, clock):
     upstream.play(Recording(BODY, chunks=[(0, 9), (3600, 18)]), speed=1)
     got = []
 
-    async def read():
-        async with library.AsyncClient(transport=upstream.async_transport()) as client:
-            with anyio.move_on_after(0.1):
-                async with client.stream("POST", URL, timeout=None) as response:
-                    async for chunk in response.aiter_raw():
-                        got.append(chunk)
-        assert upstream.requests[0].client_left
+    async def read(has_begun):
+        client = library.AsyncClient(transport=upstream.async_transport(), timeout=None)
+        async with client, client.stream("POST", URL) as response:
+            async for chunk in response.aiter_raw():
+                got.append(chunk)
+                has_begun.set()
+
+    async def cancel():
+        has_begun = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, has_begun)
+            await has_begun.wait()
+            group.cancel_scope.cancel()
 
     began = time.monotonic()
-    run(read)
+    run(cancel)
+    assert upstream.requests[0].client_left
     assert got == [b"data: 1\n\n"]
     assert time.monotonic() - began < DEADLINE_S / 2
 

@@ -1,4 +1,4 @@
-"""sse_middleware.testing._responses_front: what is so for `responses` beyond the common outcomes."""
+"""sse_middleware.testing._responses_front: what holds for `responses` alone."""
 
 import gc
 import re
@@ -15,6 +15,14 @@ urllib3 = pytest.importorskip("urllib3")
 URL = "https://api.openai.com/v1/chat/completions"
 BODY = b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
 DEADLINE_S = 20
+
+
+class PassingClock(VirtualClock):
+    """Time passes by being waited for."""
+
+    def wait(self, signal, timeout_s):
+        self.advance(timeout_s)
+        return super().wait(signal, 0)
 
 
 @pytest.fixture
@@ -113,9 +121,7 @@ def test_a_response_that_nobody_keeps_was_left(upstream, mock):
     mock.add(upstream.as_response(URL))
     upstream.play(Recording(BODY))
     requests.post(URL, stream=True)
-    mock.calls.reset()
-    for registered in mock.registered():
-        registered._calls.reset()
+    mock.reset()
     gc.collect()
     assert upstream.requests[0].client_left
 
@@ -126,20 +132,16 @@ def test_a_response_that_nobody_keeps_was_left(upstream, mock):
     ids=repr,
 )
 def test_the_read_timeout_passes_on_the_virtual_clock(upstream, mock, timeout):
-    clock = VirtualClock()
+    clock = PassingClock()
     upstream = FakeUpstream(clock)
     mock.add(upstream.as_response(URL))
     upstream.play(Recording(BODY, chunks=[(4, 9), (60, 18)]))
-    clock.advance(4)
     with requests.post(URL, stream=True, timeout=timeout) as response:
         chunks = response.iter_content(None)
-        clock.advance(4)
         assert next(chunks) == b"data: 1\n\n"
-        advancing = threading.Timer(0.05, clock.advance, [5])
-        advancing.start()
         with pytest.raises(requests.ConnectionError, match="Read timed out") as caught:
             next(chunks)
-        advancing.join()
+    assert clock.monotonic() == pytest.approx(4 + 5, abs=1)  # `total` counts the connecting too
     assert "HTTPSConnectionPool(host='api.openai.com', port=443)" in str(caught.value)
     assert upstream.requests[0].client_left
 
