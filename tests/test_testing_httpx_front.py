@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from sse_middleware.errors import StuckClockError
 from sse_middleware.testing import FakeUpstream, Recording, VirtualClock, faults
 
 BODY = b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
@@ -173,6 +174,23 @@ def test_the_async_read_timeout_passes_on_the_virtual_clock(library, run):
     run(read)
     assert clock.monotonic() == 3
     assert upstream.requests[0].client_left
+
+
+def test_a_clock_that_stands_still_is_told_and_breaks_the_answer(library, run, monkeypatch):
+    monkeypatch.setattr("sse_middleware.testing.clock.PATIENCE_S", 0.05)
+    _, upstream = clocked(PACED, times=2)
+
+    async def read():
+        async with library.AsyncClient(transport=upstream.async_transport()) as client:
+            await client.post(URL, timeout=None)
+
+    with pytest.raises(StuckClockError):
+        run(read)
+    with library.Client(transport=upstream.transport()) as client, pytest.raises(StuckClockError):
+        client.post(URL, timeout=None)
+    assert not any(request.client_left for request in upstream.requests)
+    with pytest.raises(AssertionError, match="answers that broke off"):
+        upstream.verify()
 
 
 @pytest.mark.parametrize("clock", [None, VirtualClock()], ids=["real time", "virtual time"])

@@ -2,10 +2,12 @@
 
 import gc
 import re
+import socket
 import threading
 
 import pytest
 
+from sse_middleware.errors import StuckClockError
 from sse_middleware.testing import FakeUpstream, Recording, VirtualClock, faults
 
 requests = pytest.importorskip("requests")
@@ -157,6 +159,29 @@ def test_a_stall_without_a_timeout_ends_when_the_upstream_is_closed(upstream, mo
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             next(chunks)
     assert not upstream.requests[0].client_left
+
+
+def test_a_clock_that_stands_still_is_told(mock, monkeypatch):
+    monkeypatch.setattr("sse_middleware.testing.clock.PATIENCE_S", 0.05)
+    upstream = FakeUpstream(VirtualClock())
+    mock.add(upstream.as_response(URL))
+    upstream.play(Recording(BODY, chunks=[(1, 27)]))
+    with pytest.raises(StuckClockError):
+        requests.post(URL)
+    assert not upstream.requests[0].client_left
+
+
+def test_another_thread_ends_a_read_by_the_socket(upstream, mock):
+    mock.add(upstream.as_response(URL))
+    upstream.play("chat-text", fault=faults.stall())
+    with requests.post(URL, stream=True) as response:
+        chunks = response.iter_content(None)
+        next(chunks)
+        sock = response.raw._fp.fp.raw._sock  # where the relay looks for it
+        threading.Timer(0.05, sock.shutdown, [socket.SHUT_RDWR]).start()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            next(chunks)
+    assert upstream.requests[0].client_left
 
 
 def test_a_response_without_streaming_is_read_whole_and_sets_cookies(upstream, mock):

@@ -181,6 +181,17 @@ def test_a_wsgi_body_that_is_closed_early_tells_that_the_client_left():
     assert not upstream.requests[1].client_left
 
 
+def test_a_wsgi_body_that_is_closed_behind_its_last_byte_was_not_left():
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY))
+    upstream.play(Recording(BODY, end="stall"))
+    for _ in range(2):
+        answer = WSGIAnswer(upstream)
+        assert next(answer.chunks) + next(answer.chunks) == BODY
+        answer.close()
+    assert [request.client_left for request in upstream.requests] == [False, True]
+
+
 def test_wsgi_answers_head_without_a_body():
     upstream = FakeUpstream()
     with closing(WSGIAnswer(upstream, method="HEAD")) as answer:

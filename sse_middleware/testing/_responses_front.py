@@ -21,6 +21,8 @@ from sse_middleware.testing.wire import LAST_CHUNK, chunk, head
 
 __all__ = ["UpstreamResponse"]
 
+# What urllib3 sends text in.
+_TEXT_CODING = "latin-1" if urllib3.__version__.startswith("1.") else "utf-8"
 _Answer = Callable[[ReceivedRequest], Reply]
 
 
@@ -128,7 +130,7 @@ def _bytes(body: Any) -> bytes:
     """The body as it would have been sent: `requests` takes text, bytes, files and iterables."""
     body = body.read() if hasattr(body, "read") else body
     if isinstance(body, str):
-        return body.encode()
+        return body.encode(_TEXT_CODING)
     if body is None or isinstance(body, (bytes, bytearray)):
         return bytes(body or b"")
     return b"".join(_bytes(part) for part in body)
