@@ -21,8 +21,8 @@ from sse_middleware.testing.wire import LAST_CHUNK, chunk, head
 
 __all__ = ["UpstreamResponse"]
 
-# What urllib3 sends text in.
-_TEXT_CODING = "latin-1" if urllib3.__version__.startswith("1.") else "utf-8"
+# What urllib3 sends text in: the latter, before version 2.
+_TEXT_CODING = "utf-8" if hasattr(urllib3, "HTTPHeaderDict") else "latin-1"
 _Answer = Callable[[ReceivedRequest], Reply]
 
 
