@@ -308,6 +308,15 @@ def test_status_and_headers_are_those_of_the_wire(ask):
     ]
 
 
+@every_client
+def test_an_answer_to_head_has_no_body_that_could_break(ask):
+    options = {"fault": faults.stall(after_events=0), "when": lambda request: True}
+    server, front = both(ask, ["chat-text"], [lambda: {"method": "HEAD"}], **options)
+    assert server == front
+    [outcome], [request] = front
+    assert (outcome.body, outcome.error, request[-1]) == (b"", None, False)
+
+
 def parts():
     yield b'{"stream": '
     yield b"true}"

@@ -269,3 +269,23 @@ def test_the_openai_sdk_reads_through_the_transports(library, run):
     assert run(read_async) == chunks
     assert [request.path for request in upstream.requests] == ["/v1/chat/completions"] * 2
     assert not any(request.client_left for request in upstream.requests)
+
+
+def test_the_anthropic_sdk_reads_through_the_transports(run):
+    anthropic, library = pytest.importorskip("anthropic"), pytest.importorskip("httpx2")
+    events = b'event: message_start\ndata: {"type": "message_start"}\n\n'
+    events += b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
+    upstream = FakeUpstream()
+    upstream.play(Recording(events), times=2, when={"path": "/v1/messages"})
+    asked = {"model": "m", "max_tokens": 1, "messages": [], "stream": True}
+
+    async def read():
+        http_client = library.AsyncClient(transport=upstream.async_transport())
+        async with anthropic.AsyncAnthropic(api_key="k", http_client=http_client) as client:
+            return [event.type async for event in await client.messages.create(**asked)]
+
+    with anthropic.Anthropic(
+        api_key="k", http_client=library.Client(transport=upstream.transport())
+    ) as client:
+        types = [event.type for event in client.messages.create(**asked)]
+    assert run(read) == types == ["message_start", "message_stop"]

@@ -541,6 +541,15 @@ def test_the_journal_holds_what_the_client_sent():
     assert request.client_left is False
 
 
+def test_a_request_line_with_a_whole_url_has_its_path():
+    with serving(Recording(BODY)) as (upstream, client):
+        client.ask(b"POST http://x:80/v1/caf%C3%A9?a=/b?c HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.head()
+        assert client.chunks()
+    (request,) = upstream.requests
+    assert (request.path, request.query) == ("/v1/caf\u00e9", "a=/b?c")
+
+
 def test_200_clients_at_once_get_one_recording_each():
     count = 200
     upstream = FakeUpstream()
