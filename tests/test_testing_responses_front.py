@@ -22,9 +22,9 @@ DEADLINE_S = 20
 class PassingClock(VirtualClock):
     """Time passes by being waited for."""
 
-    def wait(self, signal, timeout_s):
-        self.advance(timeout_s)
-        return super().wait(signal, 0)
+    def wait(self, signal, until_s):
+        self.advance(until_s - self.monotonic())
+        return super().wait(signal, until_s)
 
 
 @pytest.fixture
