@@ -1,6 +1,7 @@
 """sse_middleware.testing._responses_front: what holds for `responses` alone."""
 
 import gc
+import gzip
 import re
 import socket
 import threading
@@ -191,6 +192,23 @@ def test_a_response_without_streaming_is_read_whole_and_sets_cookies(upstream, m
     with requests.Session() as session:
         assert session.post(URL).text == "data: caf\u00e9\n\n"
         assert session.cookies["a"] == "1"
+
+
+def test_a_compressed_recording_is_decoded_where_a_client_would_decode_it(upstream, mock):
+    mock.add(upstream.as_response(URL))
+    packed = gzip.compress(BODY)
+    upstream.play(Recording(packed, headers={"content-encoding": "gzip"}), times=2)
+    assert requests.post(URL).content == BODY
+    assert requests.post(URL, stream=True).raw.read() == packed
+
+
+@pytest.mark.parametrize(("end", "last"), [("complete", b"0\r\n\r\n"), ("eof", b"")])
+def test_the_wire_ends_once(upstream, mock, end, last):
+    mock.add(upstream.as_response(URL))
+    upstream.play(Recording(BODY, chunks=[(0, 27)], end=end))
+    wire = requests.post(URL, stream=True).raw._fp.fp
+    assert wire.read() == b"1b\r\n" + BODY + b"\r\n" + last
+    assert wire.read() == b""
 
 
 def test_openai_0_28_reads_a_stream(upstream, mock):

@@ -37,8 +37,6 @@ class Playback:
 
     def until_s(self) -> float:
         """The time on the clock at which something is due: a chunk, the end, or the timeout."""
-        if self._is_over:
-            return -inf
         due_s = self._due_s()
         if self._timeout_s is None:
             return due_s
@@ -69,8 +67,6 @@ class Playback:
             ConnectionAbortedError: the connection ends here, by FIN.
             ConnectionResetError: the connection ends here, by RST.
         """
-        if self._is_over:
-            return b""
         if until_s < self._due_s():
             raise socket.timeout("timed out")
         if self._chunks:

@@ -62,7 +62,6 @@ class UpstreamResponse(responses.BaseResponse):  # type: ignore[misc, unused-ign
             decode_content=False,
             original_response=parsed,
             pool=urllib3.connection_from_url(request.url),  # errors name it
-            request_method=request.method,
         )
 
 
