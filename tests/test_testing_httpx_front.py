@@ -221,6 +221,23 @@ def test_a_cancelled_read_ends_at_once_and_leaves(library, run, clock):
     assert time.monotonic() - began < DEADLINE_S / 2
 
 
+def test_a_cancelled_read_of_a_response_that_stays_open_leaves_no_thread_waiting(library, run):
+    anyio = pytest.importorskip("anyio")
+    upstream = FakeUpstream()
+    upstream.play(Recording(BODY, chunks=[(0, 9), (3600, 18)]), speed=1)
+
+    async def read():
+        client = library.AsyncClient(transport=upstream.async_transport(), timeout=None)
+        async with client, client.stream("POST", URL) as response:
+            chunks = response.aiter_raw()
+            await chunks.__anext__()
+            with anyio.move_on_after(0.05):
+                await chunks.__anext__()
+            assert upstream.requests[0].client_left
+
+    run(read)
+
+
 def test_a_read_that_never_waits_lets_other_tasks_run_and_can_be_cancelled(library, run):
     anyio = pytest.importorskip("anyio")
     upstream = FakeUpstream()
