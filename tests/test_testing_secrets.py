@@ -208,6 +208,11 @@ def test_any_bytes_are_masked_without_moving_one_and_once_is_enough():
     check()
 
 
+def test_a_backslash_in_a_pem_block_stays_one():
+    body = json.dumps("-----BEGIN A KEY-----\\/abc").encode()
+    assert masked(body) == b'"-----BEGIN A KEY-----\\\\****"'
+
+
 def test_json_stays_json():
     hypothesis = pytest.importorskip("hypothesis")
     from hypothesis import strategies as st

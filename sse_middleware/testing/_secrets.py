@@ -73,7 +73,7 @@ _PERSON = re.compile(
 _PEM = re.compile(rb"(-----BEGIN [A-Z0-9 ]{1,60}-----)((?:[^\"-]+|-(?!----END))*)")
 #: What in a PEM block is not its text: the line ends of JSON, and the field name of an event.
 _PEM_TEXT = re.compile(
-    rb"(?P<kept>\\(?:[nrt]|u[0-9A-Fa-f]{4})|^data: ?)|\\/|[A-Za-z0-9+/=*]+", re.MULTILINE
+    rb"(?P<kept>\\(?:[nrt\\]|u[0-9A-Fa-f]{4})|^data: ?)|\\/|[A-Za-z0-9+/=*]+", re.MULTILINE
 )
 
 
