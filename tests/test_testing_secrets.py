@@ -213,6 +213,12 @@ def test_a_backslash_in_a_pem_block_stays_one():
     assert masked(body) == b'"-----BEGIN A KEY-----\\\\****"'
 
 
+def test_an_escape_behind_an_equals_sign_stays_one():
+    for text in ("key=\nAZURE_OPENAI_API_KEY=0123456789abcdef", "key=\u00e90123456789abcdef"):
+        body = json.dumps({"text": text}).encode()
+        assert "key=" in json.loads(masked(body))["text"]
+
+
 def test_json_stays_json():
     hypothesis = pytest.importorskip("hypothesis")
     from hypothesis import strategies as st

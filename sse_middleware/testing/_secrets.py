@@ -61,7 +61,7 @@ _QUOTED = re.compile(
 #: ``api_key=...`` and ``key=...`` in a query, a file of settings, a line of a shell.
 _ASSIGNED = re.compile(
     rb"(" + _START + rb"(?:" + _NAME + rb"[\"']?\s{0,9}(?:=|:)\s{0,9}"
-    rb"|(?:[a-z0-9]{1,20}[-_]){0,4}(?:key|token|sig|signature|credential)=)\\{0,3}[\"']?)"
+    rb"|(?:[a-z0-9]{1,20}[-_]){0,4}(?:key|token|sig|signature|credential)=)(?:\\{0,3}[\"'])?)"
     rb"(?=[A-Za-z+/=_.~-]{0,200}[0-9*]|" + _VALUE + rb"{32})(" + _VALUE + rb"{8,})",
     re.IGNORECASE,
 )
