@@ -1,0 +1,72 @@
+"""anthropic, both of its clients."""
+
+import asyncio
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
+
+from asking import DEADLINE_S, Client, Outcome, told
+
+try:
+    MAJOR = version("anthropic").split(".")[0]
+except PackageNotFoundError:
+    MAJOR = ""
+
+
+def clients():
+    """Those of the anthropic that is installed; none, if none is."""
+    apis = frozenset(["anthropic.messages"])
+    made = [Client(f"anthropic {MAJOR}", apis, ask), Client(f"anthropic {MAJOR} async", apis, many)]
+    return made if MAJOR else []
+
+
+def call(make, http_client, job):
+    import anthropic
+
+    timeout = anthropic.Timeout(DEADLINE_S, read=job.patience_s)
+    client = getattr(anthropic, make)(
+        base_url=job.base_url,
+        api_key="x",
+        max_retries=0,
+        timeout=timeout,
+        http_client=http_client,
+    )
+    messages = [{"role": "user", "content": "Hi"}]
+    return client.messages.create(model="m", max_tokens=9, messages=messages, stream=True)
+
+
+def ask(jobs):
+    import anthropic
+
+    with closing(anthropic.DefaultHttpxClient(verify=False)) as http_client:
+        return [collected(http_client, job) for job in jobs]
+
+
+def collected(http_client, job):
+    came = []
+    try:
+        for one in call("Anthropic", http_client, job):
+            came.append(one)
+    except Exception as error:
+        return Outcome(came, told(error))
+    return Outcome(came)
+
+
+def many(jobs):
+    return asyncio.run(ask_all(jobs))
+
+
+async def ask_all(jobs):
+    import anthropic
+
+    async with anthropic.DefaultAsyncHttpxClient(verify=False) as http_client:
+        return [await collected_async(http_client, job) for job in jobs]
+
+
+async def collected_async(http_client, job):
+    came = []
+    try:
+        async for one in await call("AsyncAnthropic", http_client, job):
+            came.append(one)
+    except Exception as error:
+        return Outcome(came, told(error))
+    return Outcome(came)

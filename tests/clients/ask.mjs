@@ -1,0 +1,53 @@
+// Asks the questions that stand on stdin, one after the other, and writes what came to stdout.
+import { readFileSync } from "node:fs";
+import OpenAI, { toFile } from "openai";
+
+const MESSAGES = [{ role: "user", content: "Hi" }];
+const CALLS = {
+  "chat.completions": (client) =>
+    client.chat.completions.create({ model: "m", messages: MESSAGES, stream: true }),
+  completions: (client) => client.completions.create({ model: "m", prompt: "Hi", stream: true }),
+  responses: (client) => client.responses.create({ model: "m", input: "Hi", stream: true }),
+  assistants: (client) =>
+    client.beta.threads.runs.create("t", { assistant_id: "a", stream: true }),
+  "audio.transcriptions": async (client) =>
+    client.audio.transcriptions.create({
+      model: "m",
+      file: await toFile(Buffer.from("RIFF"), "a.wav"),
+      stream: true,
+    }),
+};
+
+async function withOpenAI(job, came) {
+  const client = new OpenAI({ baseURL: job.base_url, apiKey: "x", maxRetries: 0 });
+  for await (const one of await CALLS[job.api](client)) came.push(one);
+  return null;
+}
+
+async function withFetch(job, came) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ stream: true });
+  const response = await fetch(job.url, { method: "POST", headers, body });
+  for await (const piece of response.body) came.push(Buffer.from(piece).toString("hex"));
+  return response.status === 200 ? null : `status ${response.status}`;
+}
+
+// Neither has a timeout for a body that goes silent, short of the five minutes of undici.
+function patience(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms, "waits on").unref());
+}
+
+function told(error) {
+  const name = error?.constructor?.name ?? typeof error;
+  const cause = error?.cause?.code ? ` (${error.cause.code})` : "";
+  return `${name}: ${error?.message}${cause}`;
+}
+
+const outcomes = [];
+for (const job of JSON.parse(readFileSync(0, "utf8"))) {
+  const came = [];
+  const asked = (job.how === "openai" ? withOpenAI : withFetch)(job, came).catch(told);
+  const error = await Promise.race([asked, patience(job.patience_ms)]);
+  outcomes.push({ came: [...came], error });
+}
+process.stdout.write(JSON.stringify(outcomes), () => process.exit(0));

@@ -1,0 +1,65 @@
+"""What every client here is asked, and what is kept of its answer."""
+
+import re
+from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Union
+
+from sse_middleware import EventParser
+
+DEADLINE_S = 20.0
+
+#: Which path belongs to a call of an API. A client that knows no API takes any of them.
+PATHS = {
+    "chat.completions": "/chat/completions",
+    "completions": "/completions",
+    "responses": "/responses",
+    "assistants": "/threads/t/runs",
+    "audio.transcriptions": "/audio/transcriptions",
+    "anthropic.messages": "/v1/messages",
+    "other": "/other",
+}
+
+
+class Job(NamedTuple):
+    """One question: a call of ``api`` at ``base_url``."""
+
+    api: str
+    base_url: str
+    #: How long the upstream may be silent.
+    patience_s: float = DEADLINE_S
+
+
+class Outcome(NamedTuple):
+    """What came: the SDK's objects, or the bytes of a client that makes none; and how it ended."""
+
+    came: Union[List[Any], bytes]
+    error: Optional[str] = None
+
+    @property
+    def count(self) -> int:
+        """How many objects came, or how many events the bytes hold."""
+        if isinstance(self.came, bytes):
+            return len(EventParser(max_event_bytes=len(self.came) + 1).feed(self.came))
+        return len(self.came)
+
+
+class Client(NamedTuple):
+    """A client as its users make it, but for the deadline, and without certificates."""
+
+    name: str
+    apis: FrozenSet[str]
+    ask: Callable[[Sequence[Job]], List[Outcome]]
+
+
+def told(error: BaseException) -> str:
+    """The exception as a user reads it: its package, its name, and the first line of its text."""
+    package = type(error).__module__.split(".")[0]
+    name = type(error).__name__ if package == "builtins" else f"{package}.{type(error).__name__}"
+    return shortened(f"{name}: {error}")
+
+
+def shortened(text: str) -> str:
+    """The first line, without what differs from run to run."""
+    line = text.strip().split("\n")[0]
+    line = re.sub(r"127\.0\.0\.1:\d+|port=\d+", "127.0.0.1", line)
+    line = re.sub(r" object at 0x[0-9a-f]+|\(\d+ bytes read\)", "", line)
+    return line.rstrip(": ")
