@@ -232,8 +232,19 @@ def test_an_unknown_form_is_refused():
     with pytest.raises(OptionError) as caught:
         faults.error_object("azure")
     assert str(caught.value) == (
-        "form is 'azure': expected one of openai, responses, groq, openrouter, anthropic, text"
+        "form is 'azure': expected one of openai, responses, responses_flat, groq, "
+        "openrouter, anthropic, text"
     )
+
+
+@pytest.mark.parametrize(("form", "told"), [("responses", "error"), ("responses_flat", "message")])
+@pytest.mark.parametrize("after_events", [0, 2])
+def test_errors_of_the_responses_api_go_on_with_its_numbers(form, told, after_events):
+    broken = faults.error_object(form, after_events=after_events)(RECORDING)
+    error, failed = (event.json() for event in events(broken)[after_events:])
+    assert told in error
+    assert [error["sequence_number"], failed["sequence_number"]] == [after_events, after_events + 1]
+    assert (failed["type"], failed["response"]["status"]) == ("response.failed", "failed")
 
 
 def test_an_error_event_is_the_middlewares_or_yours():

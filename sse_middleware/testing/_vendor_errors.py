@@ -1,7 +1,7 @@
 """What vendors send instead of an answer, or in the middle of one."""
 
 import json
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
 __all__ = ["FORMS", "http_error_body"]
 
@@ -53,39 +53,39 @@ _CHUNK: Dict[str, object] = {
     "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}],
 }
 
-#: What comes in a stream that fails, by form.
-FORMS: Dict[str, bytes] = {
-    "openai": _frame({"error": _SERVER_ERROR}) + _DONE,
-    "responses": _frame({"type": "error", "sequence_number": 1, "error": _SERVER_ERROR}, "error")
-    + _frame(
-        {
-            "type": "response.failed",
-            "sequence_number": 2,
-            "response": {
-                "id": "resp_1",
-                "object": "response",
-                "status": "failed",
-                "output": [],
-                "error": _FAILED,
-            },
-        },
-        "response.failed",
-    ),
-    "groq": _frame(
-        {
-            "error": {
-                "message": "Tool call validation failed.",
-                "type": "invalid_request_error",
-                "code": "tool_use_failed",
-                "failed_generation": "{}",
-                "status_code": 400,
-            }
-        },
-        "error",
-    ),
-    "openrouter": _frame(_CHUNK) + _DONE,
-    "anthropic": _frame(
-        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error"
-    ),
-    "text": _frame({"error": "The model failed."}),
+
+def _responses(sequence_number: int, error: Dict[str, object]) -> bytes:
+    response = {"id": "resp_1", "object": "response", "status": "failed", "output": []}
+    failed = {
+        "type": "response.failed",
+        "sequence_number": sequence_number + 1,
+        "response": {**response, "error": _FAILED},
+    }
+    event = {"type": "error", "sequence_number": sequence_number, **error}
+    return _frame(event, "error") + _frame(failed, "response.failed")
+
+
+def _always(frames: bytes) -> Callable[[int], bytes]:
+    return lambda number: frames
+
+
+_FLAT = {key: _SERVER_ERROR[key] for key in ("code", "message", "param")}
+_GROQ: Dict[str, object] = {
+    "message": "Tool call validation failed.",
+    "type": "invalid_request_error",
+    "code": "tool_use_failed",
+    "failed_generation": "{}",
+    "status_code": 400,
+}
+_OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
+
+#: What comes in a stream that fails, by form: a function of how many events came before.
+FORMS: Dict[str, Callable[[int], bytes]] = {
+    "openai": _always(_frame({"error": _SERVER_ERROR}) + _DONE),
+    "responses": lambda number: _responses(number, {"error": _SERVER_ERROR}),
+    "responses_flat": lambda number: _responses(number, _FLAT),
+    "groq": _always(_frame({"error": _GROQ}, "error")),
+    "openrouter": _always(_frame(_CHUNK) + _DONE),
+    "anthropic": _always(_frame({"type": "error", "error": _OVERLOADED}, "error")),
+    "text": _always(_frame({"error": "The model failed."})),
 }

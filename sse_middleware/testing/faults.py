@@ -16,12 +16,13 @@ faults.cut(after_events=1)
 import json
 import math
 import re
-from typing import Any, Callable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Union
 
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import encode
 from sse_middleware.framing import generic_error
-from sse_middleware.testing._edits import event_ends, remade, split
+from sse_middleware.testing._edits import remade, split
+from sse_middleware.testing._fault import Fault, Place, done, ended, inserted, replaced
 from sse_middleware.testing._vendor_errors import FORMS, http_error_body
 from sse_middleware.testing.recording import Recording
 
@@ -46,71 +47,7 @@ __all__ = [
     "without_done",
 ]
 
-_DONE = re.compile(rb"^data: ?\[DONE\](?:\r\n|\n|\r)(?:\r\n|\n|\r)", re.MULTILINE)
-_DATA = re.compile(rb"^data(?:: ?|$)", re.MULTILINE)
 _JSON = {"content-type": "application/json"}
-
-
-class Fault:
-    """A change of a recording, with the text that tests and messages show of it.
-
-    Args:
-        repeats: whether requests without number meet it, because SDKs try again.
-    """
-
-    def __init__(
-        self, text: str, change: Callable[[Recording], Recording], *, repeats: bool = False
-    ) -> None:
-        self.repeats = repeats
-        self._text = text
-        self._change = change
-
-    def __call__(self, recording: Recording) -> Recording:
-        """``recording`` with this fault.
-
-        Raises:
-            OptionError: the recording has no place for it.
-        """
-        return self._change(recording)
-
-    def __repr__(self) -> str:
-        return f"faults.{self._text}"
-
-
-class _Place:
-    """Where in the body a fault is."""
-
-    def __init__(self, after_events: Optional[int], after_bytes: Optional[int] = None) -> None:
-        if after_events is not None and after_bytes is not None:
-            both = f"after_events={shown(after_events)} and after_bytes={shown(after_bytes)}"
-            raise OptionError("the fault's place", both, "one of the two")
-        self._in_bytes = after_bytes is not None
-        self._name = "after_bytes" if self._in_bytes else "after_events"
-        number = after_bytes if self._in_bytes else after_events
-        self._number = 1 if number is None else number
-        if not isinstance(self._number, int) or isinstance(self._number, bool) or self._number < 0:
-            raise OptionError(self._name, shown(number), "an int >= 0")
-
-    def __str__(self) -> str:
-        return f"{self._name}={self._number}"
-
-    def at(self, recording: Recording) -> int:
-        """The byte of the body, counted from 0, before which the fault is."""
-        places = range(len(recording.body) + 1) if self._in_bytes else [0, *event_ends(recording)]
-        if self._number >= len(places):
-            unit = "bytes" if self._in_bytes else "events"
-            has = f"at most the {len(places) - 1} {unit} of {_named(recording)}"
-            raise OptionError(self._name, str(self._number), has)
-        return places[self._number]
-
-    def next_event(self, recording: Recording) -> Tuple[int, int]:
-        """The bytes from here to the end of the event that follows."""
-        at = self.at(recording)
-        ends = [end for end in event_ends(recording) if end > at]
-        if not ends:
-            has = f"fewer than the {len(event_ends(recording))} events of {_named(recording)}"
-            raise OptionError(self._name, str(self._number), has)
-        return at, ends[0]
 
 
 def http_error(
@@ -125,6 +62,9 @@ def http_error(
     SDKs ask again after most of them (``max_retries=0`` stops that), so without ``times`` every
     request that comes meets it. ``retry_after`` is in seconds; ``message`` and ``code`` are by
     default such as OpenAI sends with that status.
+
+    Outcome of 429: openai.RateLimitError (openai 3, 2, 1, openai 0.28); anthropic.RateLimitError
+    (anthropic 2); RateLimitError (openai-node); status 429 (HTTP clients).
     """
     if not isinstance(status, int) or isinstance(status, bool) or not 400 <= status <= 599:
         raise OptionError("status", shown(status), "an int of 400 to 599")
@@ -146,6 +86,11 @@ def slow_first_token(seconds: float) -> Fault:
     """``seconds`` of silence behind the response's head, on the upstream's clock or in real time.
 
     The recorded delays come on top where they are played.
+
+    Outcome: openai.APITimeoutError (openai 3); httpx.ReadTimeout (openai 2, 1, httpx);
+    requests.ConnectionError (openai 0.28 sync, requests); asyncio.TimeoutError (openai 0.28 async);
+    httpx2.ReadTimeout (anthropic 2, httpx2); waits on (openai-node, Node's fetch); curl: (28)
+    (curl).
     """
     delay_s = _seconds("seconds", seconds)
     return Fault(
@@ -155,61 +100,91 @@ def slow_first_token(seconds: float) -> Fault:
 
 
 def stall(*, after_events: Optional[int] = None, after_bytes: Optional[int] = None) -> Fault:
-    """Nothing more, while the connection stays open."""
-    return _shortened("stall", "stall", _Place(after_events, after_bytes))
+    """Nothing more, while the connection stays open.
+
+    Outcome: openai.APITimeoutError (openai 3); httpx.ReadTimeout (openai 2, 1, httpx);
+    requests.ConnectionError (openai 0.28 sync, requests); asyncio.TimeoutError (openai 0.28 async);
+    httpx2.ReadTimeout (anthropic 2, httpx2); waits on (openai-node, Node's fetch); curl: (28)
+    (curl).
+    """
+    return _shortened("stall", "stall", Place(after_events, after_bytes))
 
 
 def cut(
     *, after_events: Optional[int] = None, after_bytes: Optional[int] = None, reset: bool = False
 ) -> Fault:
-    """The connection ends without the terminator of HTTP: by FIN, or by RST with ``reset``."""
+    """The connection ends without the terminator of HTTP: by FIN, or by RST with ``reset``.
+
+    Outcome: openai.APIConnectionError (openai 3); httpx.ReadError or httpx.RemoteProtocolError
+    (openai 2, 1, httpx); requests.ChunkedEncodingError (openai 0.28 sync, requests);
+    aiohttp.ClientPayloadError (openai 0.28 async); httpx2.ReadError or httpx2.RemoteProtocolError
+    (anthropic 2, httpx2); TypeError (openai-node, Node's fetch); curl: (18) or curl: (56) (curl).
+    """
     name = "cut(reset=True, " if reset else "cut("
-    return _shortened(name, "reset" if reset else "eof", _Place(after_events, after_bytes))
+    return _shortened(name, "reset" if reset else "eof", Place(after_events, after_bytes))
 
 
 def early_end(*, after_events: Optional[int] = None, after_bytes: Optional[int] = None) -> Fault:
-    """The response ends there as if it were whole: for HTTP nothing is wrong."""
-    return _shortened("early_end", "complete", _Place(after_events, after_bytes))
+    """The response ends there as if it were whole: for HTTP nothing is wrong.
+
+    Outcome: clean end (openai 3, 2, 1, anthropic 2, openai-node, HTTP clients); clean end or
+    openai.APIError (openai 0.28).
+    """
+    return _shortened("early_end", "complete", Place(after_events, after_bytes))
 
 
 def without_done() -> Fault:
-    """No ``[DONE]``."""
-    return Fault("without_done()", lambda recording: _replaced(recording, *_done(recording), b""))
+    """No ``[DONE]``.
+
+    Outcome: clean end (all).
+    """
+    return Fault("without_done()", lambda recording: replaced(recording, *done(recording), b""))
 
 
 def duplicate_done() -> Fault:
-    """``[DONE]`` twice."""
+    """``[DONE]`` twice.
+
+    Outcome: clean end (all).
+    """
 
     def change(recording: Recording) -> Recording:
-        start, end = _done(recording)
-        return _inserted(recording, end, recording.body[start:end])
+        start, end = done(recording)
+        return inserted(recording, end, recording.body[start:end])
 
     return Fault("duplicate_done()", change)
 
 
 def truncated_json(*, after_events: Optional[int] = None) -> Fault:
-    """One event whose JSON stops in its middle; what follows is as recorded."""
-    place = _Place(after_events)
+    """One event whose JSON stops in its middle; what follows is as recorded.
+
+    Outcome: json.JSONDecodeError (openai 3, 2, 1, anthropic 2); openai.APIError (openai 0.28);
+    SyntaxError (openai-node); clean end (HTTP clients).
+    """
+    place = Place(after_events)
 
     def change(recording: Recording) -> Recording:
         start, end = place.next_event(recording)
-        text = recording.body[start:end].rstrip(b"\r\n")
-        *_, field = _DATA.finditer(text)
-        middle = (field.end() + len(text)) // 2
-        return _replaced(recording, start + middle, start + len(text), b"")
+        block = recording.body[start:end]
+        text = block.rstrip(b"\r\n")
+        middle = text.rindex(b":") if text.count(b":") > 1 else len(text)
+        return replaced(recording, start + middle, start + len(text), b"")
 
     return Fault(f"truncated_json({place})", change)
 
 
 def invalid_utf8(*, after_events: Optional[int] = None) -> Fault:
-    """One event with a byte that UTF-8 never has (0xff), inside its first JSON string if any."""
-    place = _Place(after_events)
+    """One event with a byte that UTF-8 never has (0xff), inside its first JSON string if any.
+
+    Outcome: UnicodeDecodeError (openai 3, 2, 1, openai 0.28, anthropic 2); clean end (openai-node,
+    HTTP clients).
+    """
+    place = Place(after_events)
 
     def change(recording: Recording) -> Recording:
         start, end = place.next_event(recording)
         block = recording.body[start:end]
-        value = re.search(rb':\s*"', block) or _DATA.search(block)
-        return _inserted(recording, start + (value.end() if value else 0), b"\xff")
+        value = re.search(rb':\s*"', block) or re.search(rb"^data: ?", block, re.MULTILINE)
+        return inserted(recording, start + (value.end() if value else 0), b"\xff")
 
     return Fault(f"invalid_utf8({place})", change)
 
@@ -218,14 +193,20 @@ def error_object(form: str = "openai", *, after_events: Optional[int] = None) ->
     """An error in the stream, in a vendor's form, and the end that this vendor puts behind it.
 
     Forms: ``openai`` (an object with ``error``, then ``[DONE]``), ``responses`` (an event
-    ``error``, then ``response.failed``), ``groq`` (an event ``error``), ``openrouter`` (a chunk
-    with ``error`` in it, then ``[DONE]``), ``anthropic`` (an event ``error``), ``text`` (the
-    ``error`` is a string).
+    ``error``, then ``response.failed``), ``responses_flat`` (the same, but its event is not an
+    object with ``error``: its fields are those of the error, as OpenAI's types have it), ``groq``
+    (an event ``error``), ``openrouter`` (a chunk with ``error`` in it, then ``[DONE]``),
+    ``anthropic`` (an event ``error``), ``text`` (the ``error`` is a string).
+
+    Outcome: clean end or openai.APIError (openai 3, 2, 1); AttributeError or clean end or
+    openai.APIError (openai 0.28); anthropic.APIStatusError or clean end (anthropic 2); APIError or
+    clean end (openai-node); clean end (HTTP clients).
     """
     if form not in FORMS:
         raise OptionError("form", shown(form), f"one of {', '.join(FORMS)}")
-    place = _Place(after_events)
-    return Fault(f"error_object({form!r}, {place})", lambda was: _ended(was, place, FORMS[form]))
+    place = Place(after_events)
+    frames = FORMS[form](place.number)
+    return Fault(f"error_object({form!r}, {place})", lambda was: ended(was, place, frames))
 
 
 def error_event(
@@ -234,34 +215,57 @@ def error_event(
     """An ``event: error`` as this package's middleware sends it, then the end.
 
     ``error`` is the item to send instead, such as ``{"event": "error", "data": "out of order"}``.
+
+    Outcome: openai.APIError (openai 3, 2, 1, openai 0.28); anthropic.APIStatusError (anthropic 2);
+    APIError (openai-node); clean end (HTTP clients).
     """
-    place = _Place(after_events)
+    place = Place(after_events)
     frame = encode(generic_error(RuntimeError(), "0" * 32) if error is None else error)
-    return Fault(f"error_event({place})", lambda recording: _ended(recording, place, frame))
+    return Fault(f"error_event({place})", lambda recording: ended(recording, place, frame))
 
 
 def bom() -> Fault:
-    """A byte order mark before the first event. The format allows it; some clients do not."""
-    return Fault("bom()", lambda recording: _inserted(recording, 0, b"\xef\xbb\xbf"))
+    """A byte order mark before the first event. The format allows it; some clients do not.
+
+    Outcome: clean end, the first event lost (openai 3, 2, 1, openai 0.28, anthropic 2); clean end
+    (openai-node, HTTP clients).
+    """
+    return Fault("bom()", lambda recording: inserted(recording, 0, b"\xef\xbb\xbf"))
 
 
 def id_only(*, after_events: Optional[int] = None) -> Fault:
-    """A block with nothing but an ``id``, which the format allows."""
+    """A block with nothing but an ``id``, which the format allows.
+
+    Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2,
+    openai-node, HTTP clients).
+    """
     return _block("id_only", b"id: 1\n\n", after_events)
 
 
 def retry_only(*, after_events: Optional[int] = None) -> Fault:
-    """A block with nothing but a ``retry``, which the format allows."""
+    """A block with nothing but a ``retry``, which the format allows.
+
+    Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2,
+    openai-node, HTTP clients).
+    """
     return _block("retry_only", b"retry: 3000\n\n", after_events)
 
 
 def event_only(*, after_events: Optional[int] = None) -> Fault:
-    """A block with nothing but an ``event``, such as a ping, which the format allows."""
+    """A block with nothing but an ``event``, such as a ping, which the format allows.
+
+    Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2, HTTP
+    clients); SyntaxError (openai-node).
+    """
     return _block("event_only", b"event: ping\n\n", after_events)
 
 
 def content_type(value: str = "text/plain; charset=utf-8") -> Fault:
-    """The stream under another Content-Type."""
+    """The stream under another Content-Type.
+
+    Outcome: clean end (openai 3, 2, 1, anthropic 2, openai-node, HTTP clients); AssertionError
+    (openai 0.28).
+    """
 
     def change(recording: Recording) -> Recording:
         return remade(recording, recording.pieces(), headers=_with_content_type(recording, value))
@@ -270,7 +274,11 @@ def content_type(value: str = "text/plain; charset=utf-8") -> Fault:
 
 
 def json_body(body: Optional[Mapping[str, Any]] = None) -> Fault:
-    """A 200 with one JSON object, as if no stream had been asked for; ``body`` is that object."""
+    """A 200 with one JSON object, as if no stream had been asked for; ``body`` is that object.
+
+    Outcome: clean end without an event (openai 3, 2, 1, anthropic 2, openai-node); AssertionError
+    (openai 0.28); clean end (HTTP clients).
+    """
     data = json.dumps({"object": "chat.completion", "choices": []} if body is None else dict(body))
 
     def change(recording: Recording) -> Recording:
@@ -281,7 +289,7 @@ def json_body(body: Optional[Mapping[str, Any]] = None) -> Fault:
     return Fault("json_body()", change)
 
 
-def _shortened(name: str, end: str, place: _Place) -> Fault:
+def _shortened(name: str, end: str, place: Place) -> Fault:
     def change(recording: Recording) -> Recording:
         before, _ = split(recording, place.at(recording))
         return remade(recording, before, end=end)
@@ -290,41 +298,13 @@ def _shortened(name: str, end: str, place: _Place) -> Fault:
 
 
 def _block(name: str, block: bytes, after_events: Optional[int]) -> Fault:
-    place = _Place(after_events)
-    return Fault(f"{name}({place})", lambda was: _inserted(was, place.at(was), block))
-
-
-def _ended(recording: Recording, place: _Place, frames: bytes) -> Recording:
-    """The recording up to ``place``, then ``frames``, then a clean end."""
-    before, _ = split(recording, place.at(recording))
-    return remade(recording, [*before, (0.0, frames)], end="complete")
-
-
-def _inserted(recording: Recording, at: int, data: bytes) -> Recording:
-    return _replaced(recording, at, at, data)
-
-
-def _replaced(recording: Recording, start: int, end: int, data: bytes) -> Recording:
-    """Other bytes in the place of those from ``start`` to ``end``, sent with what is before."""
-    before, _ = split(recording, start)
-    _, after = split(recording, end)
-    return remade(recording, [*before, *([(0.0, data)] if data else []), *after])
-
-
-def _done(recording: Recording) -> Tuple[int, int]:
-    found: List[re.Match[bytes]] = list(_DONE.finditer(recording.body))
-    if not found:
-        raise OptionError("the fault's place", "absent", f"[DONE] in {_named(recording)}")
-    return found[-1].span()
+    place = Place(after_events)
+    return Fault(f"{name}({place})", lambda was: inserted(was, place.at(was), block))
 
 
 def _with_content_type(recording: Recording, value: str) -> Mapping[str, str]:
     kept = {k: v for k, v in recording.headers.items() if k.lower() != "content-type"}
     return {**kept, "content-type": value}
-
-
-def _named(recording: Recording) -> str:
-    return "the recording" if recording.name is None else repr(recording.name)
 
 
 def _seconds(name: str, value: Union[int, float]) -> float:

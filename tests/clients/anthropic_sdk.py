@@ -26,9 +26,9 @@ def call(make, http_client, job):
     client = getattr(anthropic, make)(
         base_url=job.base_url,
         api_key="x",
-        max_retries=0,
         timeout=timeout,
         http_client=http_client,
+        **({} if job.retries else {"max_retries": 0}),
     )
     messages = [{"role": "user", "content": "Hi"}]
     return client.messages.create(model="m", max_tokens=9, messages=messages, stream=True)

@@ -19,7 +19,8 @@ const CALLS = {
 };
 
 async function withOpenAI(job, came) {
-  const client = new OpenAI({ baseURL: job.base_url, apiKey: "x", maxRetries: 0 });
+  const options = { baseURL: job.base_url, apiKey: "x", timeout: job.patience_ms };
+  const client = new OpenAI(job.retries ? options : { ...options, maxRetries: 0 });
   for await (const one of await CALLS[job.api](client)) came.push(one);
   return null;
 }
@@ -32,9 +33,9 @@ async function withFetch(job, came) {
   return response.status === 200 ? null : `status ${response.status}`;
 }
 
-// Neither has a timeout for a body that goes silent, short of the five minutes of undici.
-function patience(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms, "waits on").unref());
+// A client that did not give up when its timeout was over is left alone.
+function overdue(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms + 400, "waits on"));
 }
 
 function told(error) {
@@ -47,7 +48,7 @@ const outcomes = [];
 for (const job of JSON.parse(readFileSync(0, "utf8"))) {
   const came = [];
   const asked = (job.how === "openai" ? withOpenAI : withFetch)(job, came).catch(told);
-  const error = await Promise.race([asked, patience(job.patience_ms)]);
+  const error = await Promise.race([asked, overdue(job.patience_ms)]);
   outcomes.push({ came: [...came], error });
 }
 process.stdout.write(JSON.stringify(outcomes), () => process.exit(0));

@@ -12,6 +12,7 @@ import anthropic_sdk
 import node
 import openai_sdk
 import raw
+import table
 
 OWN = {
     "openai028": {"openai 0.28", "openai 0.28 async"},
@@ -24,9 +25,7 @@ OWN = {
     },
 }
 TOX_ENV = os.environ.get("TOX_ENV_NAME", "")
-INSTALLED = [
-    client for home in (openai_sdk, anthropic_sdk, node, raw) for client in home.clients()
-]
+INSTALLED = [client for home in (openai_sdk, anthropic_sdk, node, raw) for client in home.clients()]
 #: Elsewhere than in tox, all that are installed.
 CLIENTS = [client for client in INSTALLED if client.name in OWN.get(TOX_ENV, [client.name])]
 
@@ -41,6 +40,15 @@ def pytest_generate_tests(metafunc):
 def absent():
     """The clients that this environment of tox is there to run, and lacks."""
     return sorted(OWN.get(TOX_ENV, set()) - {client.name for client in CLIENTS})
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """The rows of `table` that were measured; ``SSE_OUTCOMES_OUT`` names where to put them."""
+    rows = []
+    yield rows
+    if os.environ.get("SSE_OUTCOMES_OUT"):
+        table.write(rows, os.environ["SSE_OUTCOMES_OUT"])
 
 
 @pytest.fixture(autouse=True)

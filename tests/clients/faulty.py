@@ -2,13 +2,16 @@
 
 from asking import DEADLINE_S, Job
 from streams import ANTHROPIC, RESPONSES
+from table import CLEAN_END, Row
 
 from sse_middleware.errors import OptionError
 from sse_middleware.testing import FakeUpstream, Recording, faults
 from sse_middleware.testing._vendor_errors import FORMS
 
-__all__ = ["FAULTS", "measure"]
+__all__ = ["FAULTS", "measure", "stream"]
 
+#: Of an error's text the table holds this much.
+_LONGEST = 100
 #: In the middle of an event, of each of the streams.
 _INSIDE_BYTES = 400
 #: How long a client waits for an upstream that is silent for good.
@@ -44,31 +47,35 @@ FAULTS = [
 
 
 def measure(client):
-    """``(fault, count, how it ended)`` of each fault that this client can meet."""
+    """The `Row` of each fault that this client can meet, and first one without a fault."""
     upstream = FakeUpstream()
     jobs, played = [], []
     for number, fault in enumerate([None, *FAULTS]):
-        api, recording = _stream(client, fault)
+        api, recording = stream(client, fault)
         try:
             upstream.play(recording, when={"path": f"/v1/{number}/*"}, fault=fault)
-        except OptionError:  # no [DONE] in this API, or no such API in this SDK
+        except OptionError:  # Anthropic's streams have no [DONE]
             continue
         jobs.append((api, number, _SHORT_S if _is_silent(fault) else DEADLINE_S))
         played.append(fault)
     with upstream.serve() as base_url:
         outcomes = client.ask([Job(api, f"{base_url}/{path}", wait) for api, path, wait in jobs])
     upstream.verify()
-    return [
-        (repr(fault).replace("faults.", ""), outcome.count, outcome.error or "end")
-        for fault, outcome in zip(played, outcomes)
-    ]
+    return [_row(client, fault, outcome) for fault, outcome in zip(played, outcomes)]
 
 
-def _stream(client, fault):
+def _row(client, fault, outcome):
+    text = "none" if fault is None else repr(fault)[len("faults.") :]
+    error = outcome.error or CLEAN_END
+    ended = error if len(error) <= _LONGEST else error[:_LONGEST] + "..."
+    return Row(client.name, text, str(outcome.count), ended)
+
+
+def stream(client, fault=None):
     """The API and the recording: Chat Completions, where the client knows no other."""
     if client.apis == {"anthropic.messages"}:
         return "anthropic.messages", ANTHROPIC
-    is_responses = repr(fault).startswith("faults.error_object('responses'")
+    is_responses = repr(fault).startswith("faults.error_object('responses")
     if is_responses and "responses" in client.apis and "other" not in client.apis:
         return "responses", RESPONSES
     return "chat.completions", Recording.named("chat-text")

@@ -43,6 +43,7 @@ def ask(how, jobs):
             "base_url": job.base_url,
             "url": job.base_url + PATHS[job.api],
             "patience_ms": round(job.patience_s * 1000),
+            "retries": job.retries,
         }
         for job in jobs
     ]
@@ -51,7 +52,7 @@ def ask(how, jobs):
         cwd=installed().name,
         input=json.dumps(told).encode(),
         stdout=subprocess.PIPE,
-        timeout=DEADLINE_S * 10,
+        timeout=10 * DEADLINE_S,
         check=True,
     )
     return [outcome(how, answer) for answer in json.loads(done.stdout.decode())]

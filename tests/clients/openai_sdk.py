@@ -42,7 +42,8 @@ def options(job):
     import openai
 
     timeout = openai.Timeout(DEADLINE_S, read=job.patience_s)
-    return {"base_url": job.base_url, "api_key": "x", "max_retries": 0, "timeout": timeout}
+    retries = {} if job.retries else {"max_retries": 0}
+    return {"base_url": job.base_url, "api_key": "x", "timeout": timeout, **retries}
 
 
 def ask(jobs):

@@ -12,6 +12,9 @@ from whole import whole
 
 from sse_middleware.testing import FakeUpstream, rechunk
 
+# Each version of the SDK has them, and its users have recordings of them.
+pytestmark = pytest.mark.filterwarnings("ignore:The Assistants API is deprecated")
+
 #: For the recordings that are sent in other chunks, too: one byte a chunk takes its time.
 SMALL_BYTES = 3000
 has_vendors = pytest.mark.skipif(
