@@ -4,6 +4,8 @@ import json
 from itertools import takewhile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sse_middleware import EventParser
 from sse_middleware.errors import OptionError, RecordingError
@@ -163,6 +165,51 @@ def test_a_done_inside_a_text_is_none():
         assert str(caught.value) == "the fault's place is absent: expected [DONE] in 'texts'"
 
 
+@pytest.mark.parametrize(
+    "block",
+    [b"data: [DONE]\r\r", b"event: done\ndata: [DONE]\n\n", b": bye\ndata:[DONE]\nid: 7\n\n"],
+    ids=str,
+)
+def test_done_is_a_whole_block(block):
+    recording = Recording(b"data: 1\n\n" + block)
+    assert faults.without_done()(recording).body == b"data: 1\n\n"
+    assert faults.duplicate_done()(recording).body == recording.body + block
+
+
+@pytest.mark.parametrize(
+    ("block", "truncated"),
+    [
+        (b'data: {"a":1}\nid: 7\n\n', b'data: {"a\nid: 7\n\n'),
+        (b"event: a:b\ndata: [1,2]\n\n", b"event: a:b\ndata: [1\n\n"),
+        (b"data:[1,2]\r\r", b"data:[1\r\r"),
+        (b': {"a": 1}\r\ndata: {}\r\n\r\n', b': {"a": 1}\r\ndata: {\r\n\r\n'),
+        (b'data: {"a":\ndata: 1}\n\n', b'data: {"a":\ndata: 1\n\n'),
+        (b'data: "\xc3\xa9\xc3\xa9"\n\n', b'data: "\xc3\xa9\n\n'),
+        (b'data: "\xf0\x9f\x98\x80"\n\n', b'data: "\n\n'),
+        (b'\xef\xbb\xbfdata: {"a":1}\n\n', b'\xef\xbb\xbfdata: {"a\n\n'),
+    ],
+    ids=str,
+)
+def test_json_is_truncated_in_the_middle_of_the_last_line_of_data(block, truncated):
+    assert faults.truncated_json(after_events=0)(Recording(block)).body == truncated
+    with pytest.raises(ValueError, match=r".*"):
+        events(Recording(truncated))[0].json()
+
+
+@given(
+    value=st.recursive(st.text(), lambda of: st.lists(of) | st.dictionaries(st.text(), of)),
+    line_end=st.sampled_from(["\n", "\r\n", "\r"]),
+    before=st.sampled_from(["", ": {}", "id: 1", "event: a"]),
+)
+def test_truncated_json_is_no_json_whatever_it_was(value, line_end, before):
+    data = f"data: {json.dumps(value, ensure_ascii=False)}"
+    block = line_end.join([*filter(None, [before]), data, "retry: 5", "", ""])
+    broken = faults.truncated_json(after_events=0)(Recording(block.encode()))
+    (told,) = events(broken)
+    with pytest.raises(ValueError, match=r".*"):
+        told.json()
+
+
 @pytest.mark.parametrize("after_events", [0, 1])
 def test_truncated_json_is_an_event_still(after_events):
     broken = faults.truncated_json(after_events=after_events)(RECORDING)
@@ -195,6 +242,9 @@ def test_invalid_utf8_is_one_byte_inside_a_string():
     broken = faults.invalid_utf8(after_events=1)(RECORDING)
     assert broken.body == BODY.replace(b'"2"', b'"\xff2"')
     assert faults.invalid_utf8(after_events=0)(Recording(b"data: x\n\n")).body == b"data: \xffx\n\n"
+    commented = Recording(b': "a"\revent: "b"\rdata: {"c": "d"}\r\r')
+    broken = faults.invalid_utf8(after_events=0)(commented)
+    assert broken.body == commented.body.replace(b'"d"', b'"\xffd"')
 
 
 @pytest.mark.parametrize("fault", [faults.truncated_json, faults.invalid_utf8])

@@ -4,12 +4,15 @@ import re
 from typing import Callable, List, Optional, Tuple
 
 from sse_middleware.errors import OptionError, shown
+from sse_middleware.parser import EventParser
+from sse_middleware.testing import _rules as rules
 from sse_middleware.testing._edits import event_ends, remade, split
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["Fault", "Place", "done", "ended", "inserted", "replaced"]
+__all__ = ["Fault", "Place", "block", "done", "ended", "inserted", "replaced", "shortened"]
 
-_DONE = re.compile(rb"^data: ?\[DONE\](?:\r\n|\n|\r)(?:\r\n|\n|\r)", re.MULTILINE)
+# A line that begins with the body, or behind any line end; CR alone is one too.
+_DATA = re.compile(rb"(?<![^\r\n])(?:\xef\xbb\xbf)?data(?:: ?|(?=[\r\n]))([^\r\n]*)")
 
 
 class Fault:
@@ -65,14 +68,14 @@ class Place:
             raise OptionError(self._name, str(self.number), has)
         return places[self.number]
 
-    def next_event(self, recording: Recording) -> Tuple[int, int]:
-        """The bytes from here to the end of the event that follows."""
+    def next_data(self, recording: Recording) -> List[Tuple[int, int]]:
+        """Where the values of the ``data`` lines of the event that follows begin and end."""
         at = self.at(recording)
         ends = [end for end in event_ends(recording) if end > at]
         if not ends:
             has = f"fewer than the {len(event_ends(recording))} events of {_named(recording)}"
             raise OptionError(self._name, str(self.number), has)
-        return at, ends[0]
+        return [found.span(1) for found in _DATA.finditer(recording.body, at, ends[0])]
 
 
 def ended(recording: Recording, place: Place, frames: bytes) -> Recording:
@@ -94,11 +97,29 @@ def replaced(recording: Recording, start: int, end: int, data: bytes) -> Recordi
 
 
 def done(recording: Recording) -> Tuple[int, int]:
-    """Where the last ``[DONE]`` begins and ends, its blank line included."""
-    found: List[re.Match[bytes]] = list(_DONE.finditer(recording.body))
-    if not found:
-        raise OptionError("the fault's place", "absent", f"[DONE] in {_named(recording)}")
-    return found[-1].span()
+    """Where the block of the last ``[DONE]`` begins and ends."""
+    ends = rules.block_ends(recording.body)
+    for start, end in reversed(list(zip([0, *ends], ends))):
+        parser = EventParser(max_event_bytes=len(recording.body) + 1)
+        if [event.data for event in parser.feed(recording.body[start:end])] == ["[DONE]"]:
+            return start, end
+    raise OptionError("the fault's place", "absent", f"[DONE] in {_named(recording)}")
+
+
+def shortened(name: str, end: str, place: Place) -> Fault:
+    """A fault that ends the recording at ``place``."""
+
+    def change(recording: Recording) -> Recording:
+        before, _ = split(recording, place.at(recording))
+        return remade(recording, before, end=end)
+
+    return Fault(f"{name if '(' in name else name + '('}{place})", change)
+
+
+def block(name: str, block: bytes, after_events: Optional[int]) -> Fault:
+    """A fault that is ``block``, put in between two others."""
+    place = Place(after_events)
+    return Fault(f"{name}({place})", lambda was: inserted(was, place.at(was), block))
 
 
 def _named(recording: Recording) -> str:

@@ -21,8 +21,17 @@ from typing import Any, Mapping, Optional, Union
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import encode
 from sse_middleware.framing import generic_error
-from sse_middleware.testing._edits import remade, split
-from sse_middleware.testing._fault import Fault, Place, done, ended, inserted, replaced
+from sse_middleware.testing._edits import remade
+from sse_middleware.testing._fault import (
+    Fault,
+    Place,
+    block,
+    done,
+    ended,
+    inserted,
+    replaced,
+    shortened,
+)
 from sse_middleware.testing._vendor_errors import FORMS, http_error_body
 from sse_middleware.testing.recording import Recording
 
@@ -47,6 +56,7 @@ __all__ = [
     "without_done",
 ]
 
+_STRING = re.compile(rb':\s*"')
 _JSON = {"content-type": "application/json"}
 
 
@@ -107,7 +117,7 @@ def stall(*, after_events: Optional[int] = None, after_bytes: Optional[int] = No
     httpx2.ReadTimeout (anthropic 2, httpx2); waits on (openai-node, Node's fetch); curl: (28)
     (curl).
     """
-    return _shortened("stall", "stall", Place(after_events, after_bytes))
+    return shortened("stall", "stall", Place(after_events, after_bytes))
 
 
 def cut(
@@ -121,7 +131,7 @@ def cut(
     (anthropic 2, httpx2); TypeError (openai-node, Node's fetch); curl: (18) or curl: (56) (curl).
     """
     name = "cut(reset=True, " if reset else "cut("
-    return _shortened(name, "reset" if reset else "eof", Place(after_events, after_bytes))
+    return shortened(name, "reset" if reset else "eof", Place(after_events, after_bytes))
 
 
 def early_end(*, after_events: Optional[int] = None, after_bytes: Optional[int] = None) -> Fault:
@@ -130,7 +140,7 @@ def early_end(*, after_events: Optional[int] = None, after_bytes: Optional[int] 
     Outcome: clean end (openai 3, 2, 1, anthropic 2, openai-node, HTTP clients); clean end or
     openai.APIError (openai 0.28).
     """
-    return _shortened("early_end", "complete", Place(after_events, after_bytes))
+    return shortened("early_end", "complete", Place(after_events, after_bytes))
 
 
 def without_done() -> Fault:
@@ -163,11 +173,11 @@ def truncated_json(*, after_events: Optional[int] = None) -> Fault:
     place = Place(after_events)
 
     def change(recording: Recording) -> Recording:
-        start, end = place.next_event(recording)
-        block = recording.body[start:end]
-        text = block.rstrip(b"\r\n")
-        middle = text.rindex(b":") if text.count(b":") > 1 else len(text)
-        return replaced(recording, start + middle, start + len(text), b"")
+        start, end = place.next_data(recording)[-1]
+        middle = (start + end) // 2
+        while middle > start and 0x80 <= recording.body[middle] < 0xC0:  # inside a character
+            middle -= 1
+        return replaced(recording, middle, end, b"")
 
     return Fault(f"truncated_json({place})", change)
 
@@ -181,10 +191,9 @@ def invalid_utf8(*, after_events: Optional[int] = None) -> Fault:
     place = Place(after_events)
 
     def change(recording: Recording) -> Recording:
-        start, end = place.next_event(recording)
-        block = recording.body[start:end]
-        value = re.search(rb':\s*"', block) or re.search(rb"^data: ?", block, re.MULTILINE)
-        return inserted(recording, start + (value.end() if value else 0), b"\xff")
+        start, end = place.next_data(recording)[0]
+        value = _STRING.search(recording.body, start, end)
+        return inserted(recording, value.end() if value else start, b"\xff")
 
     return Fault(f"invalid_utf8({place})", change)
 
@@ -239,7 +248,7 @@ def id_only(*, after_events: Optional[int] = None) -> Fault:
     Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2,
     openai-node, HTTP clients).
     """
-    return _block("id_only", b"id: 1\n\n", after_events)
+    return block("id_only", b"id: 1\n\n", after_events)
 
 
 def retry_only(*, after_events: Optional[int] = None) -> Fault:
@@ -248,7 +257,7 @@ def retry_only(*, after_events: Optional[int] = None) -> Fault:
     Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2,
     openai-node, HTTP clients).
     """
-    return _block("retry_only", b"retry: 3000\n\n", after_events)
+    return block("retry_only", b"retry: 3000\n\n", after_events)
 
 
 def event_only(*, after_events: Optional[int] = None) -> Fault:
@@ -257,7 +266,7 @@ def event_only(*, after_events: Optional[int] = None) -> Fault:
     Outcome: json.JSONDecodeError (openai 3, 2, 1); clean end (openai 0.28, anthropic 2, HTTP
     clients); SyntaxError (openai-node).
     """
-    return _block("event_only", b"event: ping\n\n", after_events)
+    return block("event_only", b"event: ping\n\n", after_events)
 
 
 def content_type(value: str = "text/plain; charset=utf-8") -> Fault:
@@ -287,19 +296,6 @@ def json_body(body: Optional[Mapping[str, Any]] = None) -> Fault:
         return remade(recording, pieces, headers=headers, end="complete")
 
     return Fault("json_body()", change)
-
-
-def _shortened(name: str, end: str, place: Place) -> Fault:
-    def change(recording: Recording) -> Recording:
-        before, _ = split(recording, place.at(recording))
-        return remade(recording, before, end=end)
-
-    return Fault(f"{name if '(' in name else name + '('}{place})", change)
-
-
-def _block(name: str, block: bytes, after_events: Optional[int]) -> Fault:
-    place = Place(after_events)
-    return Fault(f"{name}({place})", lambda was: inserted(was, place.at(was), block))
 
 
 def _with_content_type(recording: Recording, value: str) -> Mapping[str, str]:
