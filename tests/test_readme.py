@@ -633,6 +633,6 @@ def test_the_test_command_is_the_one_that_ci_runs():
     [command] = blocks("Run the tests", "console")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     called = re.findall(r'^(?:status=0\n)?"\$python" (-m .*?) </dev/null', ci, re.MULTILINE)
-    *called, servers = called
-    assert servers == "-m tox -e servers"
+    *called, servers, clients = called
+    assert (servers, clients) == ("-m tox -e servers", "-m tox -e clients")
     assert command == "$ " + " && ".join(f"python {arguments}" for arguments in called) + "\n"

@@ -165,6 +165,11 @@ def test_a_done_inside_a_text_is_none():
         assert str(caught.value) == "the fault's place is absent: expected [DONE] in 'texts'"
 
 
+def test_done_is_looked_for_behind_an_event_of_any_size():
+    large = Recording(b"data: [DONE]\n\ndata: " + b"x" * 2**24 + b"\n\n")
+    assert faults.without_done()(large).body == large.body[14:]
+
+
 @pytest.mark.parametrize(
     "block",
     [b"data: [DONE]\r\r", b"event: done\ndata: [DONE]\n\n", b": bye\ndata:[DONE]\nid: 7\n\n"],

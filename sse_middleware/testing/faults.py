@@ -5,6 +5,10 @@ Each function returns a fault: a recording in, the same recording with the fault
 the same shape. ``after_events=2`` means behind the second event that a client sees (comments are
 none), ``after_bytes=100`` behind that byte of the body; without either, behind the first event.
 
+``Outcome`` tells what users of a client see: an exception, or a clean end as if nothing were wrong.
+HTTP clients hand over bytes: curl, httpx, httpx2, requests, Node's fetch. ``docs/faults.md`` has
+all that was measured, with what came before it.
+
 >>> from sse_middleware.testing import Recording, faults
 >>> fault = faults.cut(after_events=1)
 >>> fault
@@ -201,11 +205,16 @@ def invalid_utf8(*, after_events: Optional[int] = None) -> Fault:
 def error_object(form: str = "openai", *, after_events: Optional[int] = None) -> Fault:
     """An error in the stream, in a vendor's form, and the end that this vendor puts behind it.
 
-    Forms: ``openai`` (an object with ``error``, then ``[DONE]``), ``responses`` (an event
-    ``error``, then ``response.failed``), ``responses_flat`` (the same, but its event is not an
-    object with ``error``: its fields are those of the error, as OpenAI's types have it), ``groq``
-    (an event ``error``), ``openrouter`` (a chunk with ``error`` in it, then ``[DONE]``),
-    ``anthropic`` (an event ``error``), ``text`` (the ``error`` is a string).
+    Forms:
+
+    - ``openai``: an object with ``error``, then ``[DONE]``.
+    - ``responses``: an event ``error`` with an object ``error``, then ``response.failed``.
+    - ``responses_flat``: the same, but the fields are those of the error itself, as OpenAI's types
+      have it. Its SDKs raise nothing and hand it over like any other event.
+    - ``groq``: an event ``error``.
+    - ``openrouter``: a chunk with ``error`` in it, then ``[DONE]``.
+    - ``anthropic``: an event ``error``.
+    - ``text``: the ``error`` is a string.
 
     Outcome: clean end or openai.APIError (openai 3, 2, 1); AttributeError or clean end or
     openai.APIError (openai 0.28); anthropic.APIStatusError or clean end (anthropic 2); APIError or

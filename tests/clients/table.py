@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "fault-outcomes.tsv"
 CLEAN_END = "end"
+IN_WORDS = {CLEAN_END: "a clean end", "waits on": "*waits on*"}
 #: Those that hand over bytes, and know no events.
 RAW = ("Node's fetch", "curl", "httpx", "httpx2", "requests")
 #: Of these faults the docstring tells the outcome of one form.
@@ -38,8 +39,9 @@ upstream.play("chat-text", fault=faults.cut(after_events=2))
 * **Then** is the exception that the user's loop sees, or *a clean end*: the loop is over, and
   nothing tells that something was wrong.
 * Each client has `max_retries=0`, where it has such an option, and a timeout of 20 s, but 0.4 s
-  for `slow_first_token` and `stall`. *Waits on*: it had not given up 0.4 s after that.
-* Without a fault: WITHOUT.
+  for `slow_first_token` and `stall`. *Waits on*: it had not given up 0.4 s after that, though
+  openai-node has it as its `timeout`. fetch has no such option, and was given nothing else.
+* Without a fault there come WITHOUT.
 * The stream is `chat-text`, a Chat Completion. anthropic gets a Message, which has no `[DONE]`, and
   SDKs of OpenAI a Response for the two forms `responses`.
 * A client's name stands for its sync and its async form, unless they differ.
@@ -142,7 +144,7 @@ def _kind(row, clean_count):
 def _section(fault, outcomes, everyone):
     lines = [f"## `{fault}`", "", "| came | then | clients |", "|---|---|---|"]
     for (came, then), clients in outcomes.items():
-        told = "a clean end" if then == CLEAN_END else f"`{then.replace('|', '')}`"
+        told = IN_WORDS.get(then, f"`{then.replace('|', '')}`")
         lines.append(f"| {came} | {told} | {joined(clients, everyone)} |")
     return "\n".join(lines)
 
@@ -152,8 +154,8 @@ def document(rows):
     sections = grouped(rows)
     without = sections.pop("none")
     everyone = {row.client for row in rows}
-    told = "; ".join(f"{came} ({joined(names, everyone)})" for (came, _), names in without.items())
-    intro = INTRO.replace("WITHOUT", told).replace("HTTP_CLIENTS", ", ".join(RAW))
+    told = [f"{came} ({_short(joined(names, everyone))})" for (came, _), names in without.items()]
+    intro = INTRO.replace("WITHOUT", "; ".join(told)).replace("HTTP_CLIENTS", ", ".join(RAW))
     order = sorted(sections, key=lambda fault: _place(fault, rows))
     return "\n\n".join([intro.rstrip(), *(_section(f, sections[f], everyone) for f in order)])
 

@@ -17,11 +17,11 @@ def test_the_table_says_what_this_client_makes_of_each_fault(client, measured):
     assert rows == [row for row in read() if row.client == client.name]
 
 
-def journal(client, *, fault, times=None):
+def journal(client, **script):
     """The upstream, after one call of a client that may ask again."""
     upstream = FakeUpstream()
     api, recording = stream(client)
-    upstream.play(recording, fault=fault, times=times)
+    upstream.play(recording, **script)
     with upstream.serve() as base_url:
         client.ask([Job(api, base_url, retries=True)])
     return upstream
