@@ -2,9 +2,10 @@
 
 import asyncio
 from contextlib import closing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from asking import DEADLINE_S, Client, Outcome, told
+from asking import DEADLINE_S, Client, collected, collected_async
 
 try:
     MAJOR = version("anthropic").split(".")[0]
@@ -15,8 +16,8 @@ except PackageNotFoundError:
 def clients():
     """Those of the anthropic that is installed; none, if none is."""
     apis = frozenset(["anthropic.messages"])
-    made = [Client(f"anthropic {MAJOR}", apis, ask), Client(f"anthropic {MAJOR} async", apis, many)]
-    return made if MAJOR else []
+    name = f"anthropic {MAJOR}"
+    return [Client(name, apis, ask), Client(f"{name} async", apis, ask_async)] if MAJOR else []
 
 
 def call(make, http_client, job):
@@ -38,20 +39,10 @@ def ask(jobs):
     import anthropic
 
     with closing(anthropic.DefaultHttpxClient(verify=False)) as http_client:
-        return [collected(http_client, job) for job in jobs]
+        return [collected(partial(call, "Anthropic", http_client, job)) for job in jobs]
 
 
-def collected(http_client, job):
-    came = []
-    try:
-        for one in call("Anthropic", http_client, job):
-            came.append(one)
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
-
-
-def many(jobs):
+def ask_async(jobs):
     return asyncio.run(ask_all(jobs))
 
 
@@ -59,14 +50,5 @@ async def ask_all(jobs):
     import anthropic
 
     async with anthropic.DefaultAsyncHttpxClient(verify=False) as http_client:
-        return [await collected_async(http_client, job) for job in jobs]
-
-
-async def collected_async(http_client, job):
-    came = []
-    try:
-        async for one in await call("AsyncAnthropic", http_client, job):
-            came.append(one)
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
+        calls = [partial(call, "AsyncAnthropic", http_client, job) for job in jobs]
+        return [await collected_async(each) for each in calls]

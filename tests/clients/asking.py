@@ -1,7 +1,19 @@
 """What every client here is asked, and what is kept of its answer."""
 
 import re
-from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Union
+from typing import (
+    Any,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    FrozenSet,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
 
 from sse_middleware import EventParser
 
@@ -50,6 +62,28 @@ class Client(NamedTuple):
     name: str
     apis: FrozenSet[str]
     ask: Callable[[Sequence[Job]], List[Outcome]]
+
+
+def collected(call: Callable[[], Iterable[Any]]) -> Outcome:
+    """What comes of the stream that ``call`` returns."""
+    came: List[Any] = []
+    try:
+        for one in call():
+            came.append(one)
+    except Exception as error:
+        return Outcome(came, told(error))
+    return Outcome(came)
+
+
+async def collected_async(call: Callable[[], Awaitable[AsyncIterable[Any]]]) -> Outcome:
+    """What comes of the asynchronous stream that ``call`` returns."""
+    came: List[Any] = []
+    try:
+        async for one in await call():
+            came.append(one)
+    except Exception as error:
+        return Outcome(came, told(error))
+    return Outcome(came)
 
 
 def told(error: BaseException) -> str:

@@ -2,9 +2,10 @@
 
 import asyncio
 from contextlib import closing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from asking import DEADLINE_S, Client, Outcome, told
+from asking import DEADLINE_S, Client, collected, collected_async
 
 try:
     VERSION = tuple(int(part) for part in version("openai").split(".")[:2])
@@ -46,23 +47,17 @@ def options(job):
     return {"base_url": job.base_url, "api_key": "x", "timeout": timeout, **retries}
 
 
+def call(make, http_client, job):
+    import openai
+
+    return CALLS[job.api](getattr(openai, make)(http_client=http_client, **options(job)))
+
+
 def ask(jobs):
     import openai
 
     with closing(openai.DefaultHttpxClient(verify=False)) as http_client:
-        return [
-            collected(job, openai.OpenAI(http_client=http_client, **options(job))) for job in jobs
-        ]
-
-
-def collected(job, client):
-    came = []
-    try:
-        for one in CALLS[job.api](client):
-            came.append(one)
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
+        return [collected(partial(call, "OpenAI", http_client, job)) for job in jobs]
 
 
 def ask_async(jobs):
@@ -73,22 +68,8 @@ async def ask_all(jobs):
     import openai
 
     async with openai.DefaultAsyncHttpxClient(verify=False) as http_client:
-        return [
-            await collected_async(
-                CALLS[job.api](openai.AsyncOpenAI(http_client=http_client, **options(job)))
-            )
-            for job in jobs
-        ]
-
-
-async def collected_async(answer):
-    came = []
-    try:
-        async for one in await answer:
-            came.append(one)
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
+        calls = [partial(call, "AsyncOpenAI", http_client, job) for job in jobs]
+        return [await collected_async(each) for each in calls]
 
 
 # openai 0.28
@@ -100,7 +81,7 @@ LEGACY_CALLS = {
 }
 
 
-def legacy_call(job, method):
+def call_legacy(method, job):
     import openai
 
     name, fields = LEGACY_CALLS[job.api]
@@ -110,31 +91,12 @@ def legacy_call(job, method):
 
 
 def ask_legacy(jobs):
-    return [collected_legacy(job) for job in jobs]
-
-
-def collected_legacy(job):
-    came = []
-    try:
-        for one in legacy_call(job, "create"):
-            came.append(one.to_dict_recursive())
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
+    return [collected(partial(call_legacy, "create", job)) for job in jobs]
 
 
 def ask_legacy_async(jobs):
-    async def ask_all():
-        return [await collected_legacy_async(job) for job in jobs]
-
-    return asyncio.run(ask_all())
+    return asyncio.run(ask_all_legacy(jobs))
 
 
-async def collected_legacy_async(job):
-    came = []
-    try:
-        async for one in await legacy_call(job, "acreate"):
-            came.append(one.to_dict_recursive())
-    except Exception as error:
-        return Outcome(came, told(error))
-    return Outcome(came)
+async def ask_all_legacy(jobs):
+    return [await collected_async(partial(call_legacy, "acreate", job)) for job in jobs]

@@ -53,7 +53,6 @@ def with_requests(url, patience_s, pieces):
 
     timeout = (DEADLINE_S, patience_s)
     with requests.post(url, json=FIELDS, stream=True, timeout=timeout) as response:
-        pieces.extend([])
         for piece in response.iter_content(None):
             pieces.append(piece)
         return of_status(response.status_code)
@@ -93,13 +92,12 @@ async def fetched_async(httpx, client, job):
 
 def with_curl(url, patience_s, pieces):
     command = ["curl", "-qsSN", "--noproxy", "*", "--max-time", str(patience_s)]
-    command += ["-w", "%{stderr}status %{http_code}", "--json", json.dumps(FIELDS), url]
+    command += ["-w", "%{stderr}status %{http_code}\\n", "--json", json.dumps(FIELDS), url]
     done = subprocess.run(command, capture_output=True, timeout=2 * DEADLINE_S, check=False)
     pieces.append(done.stdout)
-    status, error = re.fullmatch(r"(?s)(.*?)status (\d+)(.*)", done.stderr.decode()).group(2, 0)
-    return of_status(int(status)) if not done.returncode else without_figures(error)
-
-
-def without_figures(text):
-    line = next(line for line in text.split("\n") if line.startswith("curl: "))
-    return re.sub(r"status \d+$| after \d.*| with \d.*", "", line)
+    lines = done.stderr.decode().split("\n")
+    (status,) = (line for line in lines if line.startswith("status "))
+    failed = [line for line in lines if line.startswith("curl: ")]
+    if failed:
+        return re.sub(r" after \d.*| with \d.*", "", failed[0])  # how long it took, how much came
+    return of_status(int(status[len("status ") :]))

@@ -1,4 +1,4 @@
-"""What the clients are played: the recordings that ship, those of real vendors, two of our own."""
+"""What the clients are played: recordings that ship, that are built, and of real vendors."""
 
 import csv
 import json
@@ -11,18 +11,11 @@ SHIPPED = ROOT / "fixtures" / "recordings"
 VENDORS = ROOT.parent / "shared" / "recordings"
 
 
-def shipped():
-    """Each recording that ships with its API, by its name."""
+def ours():
+    """Each recording that ships, and one or two built ones of each API; by name, with its API."""
     paths = sorted(SHIPPED.glob("*.sse"))
-    return {path.stem: (api_of(path.stem), Recording.load(path)) for path in paths}
-
-
-def api_of(name):
-    """The API that the name of a recording tells: ``chat``, unless it says another."""
-    for word in ("responses", "completions", "anthropic"):
-        if word in name:
-            return {"anthropic": "anthropic.messages"}.get(word, word)
-    return "chat.completions"
+    found = {path.stem: ("chat.completions", Recording.load(path)) for path in paths}
+    return {**found, **BUILT}
 
 
 def vendors():
@@ -44,12 +37,25 @@ def vendor_api(row):
     return known[0] if known else row["api"]
 
 
+def completion(*texts):
+    """A stream of the legacy Completions API; the last of ``texts`` is the end's."""
+    head = {"id": "cmpl-1", "object": "text_completion", "created": 1700000000, "model": "m"}
+    ends = [None] * (len(texts) - 1) + ["stop"]
+    choices = [
+        {"text": text, "index": 0, "logprobs": None, "finish_reason": end}
+        for text, end in zip(texts, ends)
+    ]
+    lines = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
+    return Recording("".join([*lines, "data: [DONE]\n\n"]).encode("ascii"))
+
+
 def typed(*items):
     """A stream whose events are named as their data's ``type`` says, as two APIs have it."""
     lines = [f"event: {item['type']}\ndata: {json.dumps(item)}\n\n" for item in items]
     return Recording("".join(lines).encode("ascii"))
 
 
+COMPLETION = completion("Hello", " there", "")
 ANTHROPIC = typed(
     {
         "type": "message_start",
@@ -86,17 +92,12 @@ ANTHROPIC = typed(
     {"type": "message_stop"},
 )
 
-_RESPONSE = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 1700000000,
-    "model": "m",
-    "output": [],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
+RESPONSES = Recording.response("Hello there")
+CALL = {"name": "get_weather", "arguments": {"city": "Zürich"}}
+BUILT = {
+    "built-chat": ("chat.completions", Recording.chat("Hé", tool_calls=[CALL], usage=True)),
+    "built-completion": ("completions", COMPLETION),
+    "built-response": ("responses", RESPONSES),
+    "built-response-tools": ("responses", Recording.response(tool_calls=[CALL], obfuscation=True)),
+    "built-message": ("anthropic.messages", ANTHROPIC),
 }
-RESPONSES = typed(
-    {"type": "response.created", "sequence_number": 0, "response": _RESPONSE},
-    {"type": "response.completed", "sequence_number": 1, "response": _RESPONSE},
-)
