@@ -155,11 +155,12 @@ def test_the_metadata_carries_the_summary_the_keywords_and_the_readme(metadata):
 
 
 @needs_wheel
-def test_the_wheel_installs_one_command(wheel):
+def test_the_wheel_installs_one_command_and_one_pytest_plugin(wheel):
     parser = configparser.ConfigParser()
     parser.read_string(wheel.read("sse_middleware-0.1.0.dist-info/entry_points.txt").decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == {
-        "console_scripts": {"sse-middleware": "sse_middleware.cli:main"}
+        "console_scripts": {"sse-middleware": "sse_middleware.cli:main"},
+        "pytest11": {"sse_middleware": "sse_middleware.pytest_plugin"},
     }
 
 

@@ -454,13 +454,15 @@ def test_verify_tells_requests_that_found_nothing_and_recordings_that_waited():
         "    nearest: 'chat-text' for path '*/completions' (played 1 of 1)\n"
         "    path is '/v1/responses': expected '*/completions'\n"
         f"  {TO_ANSWER}\n"
-        "  to allow them: assert_all_requests_were_expected=False"
+        "  to allow them: assert_all_requests_were_expected=False, "
+        "in @pytest.mark.fake_upstream(...) or verify(...)"
     )
     scripts = (
         "recordings not played as often as scripted:\n"
         "  'chat-usage' (played 1 of 3)\n"
         "  'chat-cut' (played 0 of 1 or more)\n"
-        "  to allow them: assert_all_responses_were_requested=False"
+        "  to allow them: assert_all_responses_were_requested=False, "
+        "in @pytest.mark.fake_upstream(...) or verify(...)"
     )
     heading = "what came is not what was scripted"
     assert str(caught.value) == f"{heading}\n{requests}\n{scripts}"

@@ -1,4 +1,4 @@
-"""``Script``: one call of ``play``; ``Unmatched``: a request for which there was none."""
+"""``Script``: one call of ``play``; ``Told``: a request, and what became of it."""
 
 from enum import Enum
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
@@ -7,7 +7,7 @@ from sse_middleware.testing.exchange import ReceivedRequest
 from sse_middleware.testing.matching import Match
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["ONCE", "Script", "Times", "Unmatched", "reasons"]
+__all__ = ["ONCE", "Script", "Times", "Told", "outcome", "reasons"]
 
 
 class _Once(Enum):
@@ -45,20 +45,36 @@ class Script:
         """True while it was not played as often as it should be: once, for any number of times."""
         return self.played < (1 if self.times is None else self.times)
 
-    def __str__(self) -> str:
-        """Its name, what it answers and how often, as messages show it."""
+    @property
+    def title(self) -> str:
+        """What it plays, as messages show it."""
         size = f"{len(self.recording.body)} bytes"
         name = size if self._name is None else repr(self._name)
-        fault = "" if self._fault is None else f" with {self._fault!r}"
+        return name if self._fault is None else f"{name} with {self._fault!r}"
+
+    def __str__(self) -> str:
+        """What it plays, what it answers and how often."""
         match = f" for {self.match}" if str(self.match) else ""
-        return f"{name}{fault}{match} (played {self.played} of {self.times or '1 or more'})"
+        return f"{self.title}{match} (played {self.played} of {self.times or '1 or more'})"
 
 
-class Unmatched(NamedTuple):
-    """A request that no script answered, and why, a line each, as it was when it came."""
+class Told(NamedTuple):
+    """A request, and what to say of it, a line each: why nothing answered it, when it came."""
 
     request: ReceivedRequest
     reasons: List[str]
+
+
+def outcome(request: ReceivedRequest, unanswered: Optional[List[str]]) -> List[str]:
+    """What became of ``request``; ``unanswered`` are the reasons, if nothing answered it."""
+    if unanswered is not None:
+        return ["not answered (404):", *(f"  {reason}" for reason in unanswered)]
+    lines = [f"answered by {request.answered_by}"]
+    if request.problem is not None:
+        lines.append(f"broke off: {request.problem}")
+    if request.client_left:
+        lines.append("the client left before the end")
+    return lines
 
 
 def reasons(scripts: Sequence[Script], request: ReceivedRequest) -> List[str]:

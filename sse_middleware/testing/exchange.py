@@ -69,6 +69,8 @@ class ReceivedRequest:
         self.body = body
         #: True once the client was seen to be gone before the last byte of its answer was sent.
         self.client_left = False
+        #: What was played for it, as messages name it; None if nothing was scripted for it.
+        self.answered_by: Optional[str] = None
         #: Why the answer broke off where it should not, or None.
         self.problem: Optional[str] = None
 

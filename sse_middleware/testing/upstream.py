@@ -37,7 +37,7 @@ from weakref import WeakSet
 from sse_middleware.clock import Clock, SystemClock
 from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing._edits import paced
-from sse_middleware.testing._script import ONCE, Script, Times, Unmatched, reasons
+from sse_middleware.testing._script import ONCE, Script, Times, Told, outcome, reasons
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.faults import Fault
 from sse_middleware.testing.matching import Match, When
@@ -53,8 +53,9 @@ if TYPE_CHECKING:
 __all__ = ["FakeUpstream"]
 
 _TO_ANSWER = "to answer it: upstream.play(recording), times=N for more, times=None for any number"
-_TO_ALLOW_REQUESTS = "to allow them: assert_all_requests_were_expected=False"
-_TO_ALLOW_SCRIPTS = "to allow them: assert_all_responses_were_requested=False"
+_TO_ALLOW = "to allow them: %s=False, in @pytest.mark.fake_upstream(...) or verify(...)"
+_TO_ALLOW_REQUESTS = _TO_ALLOW % "assert_all_requests_were_expected"
+_TO_ALLOW_SCRIPTS = _TO_ALLOW % "assert_all_responses_were_requested"
 
 
 class FakeUpstream:
@@ -81,7 +82,7 @@ class FakeUpstream:
         self._lock = threading.RLock()  # a `when` of the test's may look into the journal
         self._scripts: List[Script] = []
         self._requests: List[ReceivedRequest] = []
-        self._unmatched: List[Unmatched] = []
+        self._unmatched: List[Told] = []
         self._server: Optional[Server] = None
         self._replies: WeakSet[Reply] = WeakSet()
 
@@ -174,6 +175,15 @@ class FakeUpstream:
         if lines:
             raise AssertionError("\n".join(["what came is not what was scripted", *lines]))
 
+    def report(self) -> str:
+        """What came, each request with what became of it, and what is scripted: for messages."""
+        with self._lock:
+            reasons_of = {id(one.request): one.reasons for one in self._unmatched}
+            came = [Told(one, outcome(one, reasons_of.get(id(one)))) for one in self._requests]
+            lines = _section("requests", _told(came) or ["none"])
+            lines += _section("scripted", [str(script) for script in self._scripts] or ["nothing"])
+        return "\n".join(lines)
+
     @contextmanager
     def serve(self) -> Iterator[str]:
         """A context with the base URL of the HTTP server, which ends in ``/v1``; closes it."""
@@ -260,13 +270,14 @@ class FakeUpstream:
         for script in self._scripts:
             if script.is_left and not script.match.differences(request):
                 script.played += 1
+                request.answered_by = script.title
                 return script.recording
-        unmatched = Unmatched(request, reasons(self._scripts, request))
+        unmatched = Told(request, reasons(self._scripts, request))
         self._unmatched.append(unmatched)
         return _not_found(unmatched)
 
 
-def _not_found(unmatched: Unmatched) -> Recording:
+def _not_found(unmatched: Told) -> Recording:
     text = "; ".join([*unmatched.reasons, _TO_ANSWER])
     error = {
         "message": f"no recording answers {unmatched.request}: {text}",
@@ -283,10 +294,10 @@ def _section(heading: str, entries: Sequence[str]) -> List[str]:
     return [f"{heading}:", *(f"  {entry}" for entry in entries)] if entries else []
 
 
-def _told(unmatched: Sequence[Unmatched]) -> List[str]:
+def _told(requests: Sequence[Told]) -> List[str]:
     """A line for each request, and one for each reason below it."""
     lines = []
-    for request, why in unmatched:
+    for request, why in requests:
         lines += [str(request), *(f"  {reason}" for reason in why)]
     return lines
 
