@@ -41,11 +41,10 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class _Watched(NamedTuple):
-    """The upstream of one test, and whether its call passed: empty if there was none, one bool
-    for it, and more where it has subtests."""
+    """The upstream of one test, and what was reported of its call."""
 
     upstream: "FakeUpstream"
-    passed: List[bool]
+    passed: List[bool]  # one for each subtest too; none if there was no call
 
 
 _WATCHED = pytest.StashKey[_Watched]()
@@ -98,6 +97,15 @@ def pytest_runtest_makereport(
         report.sections.append(("fake upstream", watched.upstream.report()))
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> Optional[List[str]]:
+    """Which event differs, and where in it."""
+    if op != "==" or "sse_middleware.event" not in sys.modules:  # then neither side has any
+        return None
+    from sse_middleware.testing._explain import explain
+
+    return explain(left, right)
+
+
 @pytest.fixture(autouse=True)
 def _fake_upstream_of_mark(request: pytest.FixtureRequest) -> None:
     """The mark alone is enough, as ``usefixtures`` would be."""
@@ -123,8 +131,9 @@ def fake_upstream(
     yield upstream
     upstream.close()
     del request.node.stash[_WATCHED]
-    if watched.passed and all(watched.passed):
-        _verify(upstream, verdicts)
+    mismatch = _find_mismatch(upstream, verdicts)
+    if mismatch is not None and watched.passed and all(watched.passed):
+        pytest.fail(mismatch, pytrace=False)
 
 
 @pytest.fixture
@@ -244,8 +253,9 @@ def _with_loopback(hosts: Optional[str]) -> str:
     return ",".join([*([hosts] if hosts else []), *_LOOPBACK])
 
 
-def _verify(upstream: "FakeUpstream", verdicts: Dict[str, bool]) -> None:
+def _find_mismatch(upstream: "FakeUpstream", verdicts: Dict[str, bool]) -> Optional[str]:
     try:
         upstream.verify(**verdicts)
     except AssertionError as error:
-        pytest.fail(str(error), pytrace=False)
+        return str(error)
+    return None
