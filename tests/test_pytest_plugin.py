@@ -137,7 +137,7 @@ from sse_middleware.testing import faults
 @pytest.mark.fake_upstream("chat-text")
 def test_it(fake_upstream, ask):
     fake_upstream.play("chat-usage", when={"json": {"model": "o1"}})
-    fake_upstream.play("chat-cut", fault=faults.bom(), times=2)
+    fake_upstream.play("chat-refusal", fault=faults.bom(), times=2)
     ask(model="m", stream=True)
     ask(model="m")
     ask(model="m")
@@ -152,19 +152,18 @@ def test_it(fake_upstream, ask):
         "  POST /v1/chat/completions (model 'm', stream True)\n"
         "    answered by 'chat-text'\n"
         "  POST /v1/chat/completions (model 'm')\n"
-        "    answered by 'chat-cut' with faults.bom()\n"
+        "    answered by 'chat-refusal' with faults.bom()\n"
         "  POST /v1/chat/completions (model 'm')\n"
-        "    answered by 'chat-cut' with faults.bom()\n"
+        "    answered by 'chat-refusal' with faults.bom()\n"
         "  POST /v1/chat/completions (model 'm')\n"
-        "    not answered (404):\n"
-        "      all that matches was played: 'chat-text' (played 1 of 1), "
-        "'chat-cut' with faults.bom() (played 2 of 2)\n"
-        "      nearest: 'chat-usage' for json {'model': 'o1'} (played 0 of 1)\n"
-        "      json['model'] is 'm': expected 'o1'\n"
+        "    all that matches was played: 'chat-text' (played 1 of 1), "
+        "'chat-refusal' with faults.bom() (played 2 of 2)\n"
+        "    nearest: 'chat-usage' for json {'model': 'o1'} (played 0 of 1)\n"
+        "    json['model'] is 'm': expected 'o1'\n"
         "scripted:\n"
         "  'chat-text' (played 1 of 1)\n"
         "  'chat-usage' for json {'model': 'o1'} (played 0 of 1)\n"
-        "  'chat-cut' with faults.bom() (played 2 of 2)"
+        "  'chat-refusal' with faults.bom() (played 2 of 2)"
     )
     assert "assert 1 == 2" in told(result, "test_it")
 

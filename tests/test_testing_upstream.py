@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
@@ -14,7 +15,7 @@ from wsgiref.validate import validator
 import pytest
 
 from sse_middleware.errors import OptionError, RecordingError
-from sse_middleware.testing import FakeUpstream, Recording, faults, rechunk
+from sse_middleware.testing import FakeUpstream, Recording, VirtualClock, faults, rechunk
 from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
 
 DEADLINE_S = 5
@@ -72,6 +73,12 @@ def ask(app, payload=CHAT, **options):
     """The whole body of one answer."""
     with closing(WSGIAnswer(app, payload, **options)) as answer:
         return b"".join(answer)
+
+
+def wait_for(is_so, what):
+    until = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < until, f"waited {DEADLINE_S} s for {what}"
 
 
 def not_found(app, **options):
@@ -474,6 +481,60 @@ def test_verify_tells_requests_that_found_nothing_and_recordings_that_waited():
     assert str(caught.value) == f"{heading}\n{requests}"
     upstream.verify(
         assert_all_requests_were_expected=False, assert_all_responses_were_requested=False
+    )
+
+
+def test_the_report_tells_every_request_and_every_script():
+    upstream = FakeUpstream(clock=VirtualClock())
+    assert upstream.report() == "requests:\n  none\nscripted:\n  nothing"
+    late = Recording(b"data: 1\n\n", chunks=[(2, 9)], name="late")
+    upstream.play(late, when={"json": {"model": "late"}})
+    upstream.play(Recording(BODY), fault=faults.bom())
+    upstream.play(Recording(BODY), when={"json": {"model": "never"}}, times=None)
+    ask(upstream)
+    waiting = WSGIAnswer(upstream, {"model": "late"})
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(next, waiting.chunks)
+        wait_for(lambda: "not ended" in upstream.report(), "the wait")
+        left = WSGIAnswer(upstream, {"model": "never"})
+        left.close()
+        assert upstream.report() == (
+            "requests:\n"
+            "  POST /v1/chat/completions (model 'gpt-4o-mini', stream True)\n"
+            "    answered by 18 bytes with faults.bom()\n"
+            "  POST /v1/chat/completions (model 'late')\n"
+            "    answered by 'late'\n"
+            "    not ended: silent for 2 s more, on its clock\n"
+            "  POST /v1/chat/completions (model 'never')\n"
+            "    answered by 18 bytes\n"
+            "    the client left before the end\n"
+            "scripted:\n"
+            "  'late' for json {'model': 'late'} (played 1 of 1)\n"
+            "  18 bytes with faults.bom() (played 1 of 1)\n"
+            "  18 bytes for json {'model': 'never'} (played 1 of 1 or more)"
+        )
+        upstream._clock.advance(2)
+        assert answer.result(DEADLINE_S) == b"data: 1\n\n"
+    waiting.close()
+
+
+def test_the_report_tells_what_stalls_for_ever_and_what_nothing_answered():
+    upstream = FakeUpstream()
+    ask(upstream)
+    upstream.play(Recording(b"", end="stall"))
+    waiting = WSGIAnswer(upstream)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(next, waiting.chunks)
+        wait_for(lambda: "not ended" in upstream.report(), "the stall")
+        report = upstream.report()
+        upstream.close()
+        assert isinstance(answer.exception(DEADLINE_S), ConnectionAbortedError)
+    waiting.close()
+    request = "  POST /v1/chat/completions (model 'gpt-4o-mini', stream True)\n"
+    assert report == (
+        f"requests:\n{request}    nothing is scripted\n"
+        f"{request}    answered by 0 bytes\n    not ended: silent for ever, on its clock\n"
+        "scripted:\n  0 bytes (played 1 of 1)"
     )
 
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from math import inf
 from typing import Optional, Tuple
 
 from sse_middleware.clock import SystemClock
@@ -91,7 +92,7 @@ class Handler(RequestReader):
             self.wfile.write(head(reply, is_chunked=self._is_chunked))
             if self.command != "HEAD":
                 self._send_body(reply, watch)
-                self._send_end(reply.recording.end, watch)
+                self._send_end(reply, watch)
         except ConnectionError:
             self.close_connection = True
             reply.request.client_left = not self.server.was_cut(self.connection)
@@ -107,9 +108,10 @@ class Handler(RequestReader):
             if data:
                 self.wfile.write(chunk(data) if self._is_chunked else data)
 
-    def _send_end(self, end: str, watch: Watch) -> None:
+    def _send_end(self, reply: Reply, watch: Watch) -> None:
+        end = reply.recording.end
         if end == "stall":
-            watch.wait(None)
+            reply.wait(inf, watch)
         if end == "reset":
             while _unacknowledged_bytes(self.connection):  # a reset would drop them
                 watch.wait(_LOOK_S)

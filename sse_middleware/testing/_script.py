@@ -1,6 +1,7 @@
 """``Script``: one call of ``play``; ``Told``: a request, and what became of it."""
 
 from enum import Enum
+from math import inf
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 from sse_middleware.testing.exchange import ReceivedRequest
@@ -65,13 +66,14 @@ class Told(NamedTuple):
     reasons: List[str]
 
 
-def outcome(request: ReceivedRequest, unanswered: Optional[List[str]]) -> List[str]:
-    """What became of ``request``; ``unanswered`` are the reasons, if nothing answered it."""
-    if unanswered is not None:
-        return ["not answered (404):", *(f"  {reason}" for reason in unanswered)]
+def outcome(request: ReceivedRequest, left_s: float) -> List[str]:
+    """What became of ``request``, which was answered; its next chunk is ``left_s`` away."""
     lines = [f"answered by {request.answered_by}"]
     if request.problem is not None:
         lines.append(f"broke off: {request.problem}")
+    elif left_s:
+        stalls = "silent for ever" if left_s == inf else f"silent for {left_s:g} s more"
+        lines.append(f"not ended: {stalls}, on its clock")
     if request.client_left:
         lines.append("the client left before the end")
     return lines

@@ -121,7 +121,7 @@ class Reply:
         self.request = request
         self.recording = recording
         self.clock = clock
-        self._began_s = clock.monotonic()
+        self._began_s = self._until_s = clock.monotonic()
         self._wake = ThreadSignal()
         self._is_closed = False
 
@@ -137,6 +137,11 @@ class Reply:
             due_s += delay_s
             yield due_s, data
 
+    @property
+    def left_s(self) -> float:
+        """Seconds on the clock until what it waits for; 0 if it does not wait."""
+        return max(0.0, self._until_s - self.clock.monotonic())
+
     def wait(self, until_s: float, signal: Optional[Signal] = None) -> None:
         """Return when the clock shows ``until_s``; ``inf`` is never.
 
@@ -146,6 +151,7 @@ class Reply:
             ConnectionAbortedError: the upstream was closed.
             StuckClockError: the clock stands still, and nobody lets it go on.
         """
+        self._until_s = until_s
         signal = self._wake if signal is None else signal
         if until_s == inf:
             signal.wait(None)

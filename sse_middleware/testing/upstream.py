@@ -178,8 +178,12 @@ class FakeUpstream:
     def report(self) -> str:
         """What came, each request with what became of it, and what is scripted: for messages."""
         with self._lock:
-            reasons_of = {id(one.request): one.reasons for one in self._unmatched}
-            came = [Told(one, outcome(one, reasons_of.get(id(one)))) for one in self._requests]
+            unanswered = {one.request: one.reasons for one in self._unmatched}
+            left_s = {reply.request: reply.left_s for reply in self._replies}
+            came = [
+                Told(one, unanswered.get(one) or outcome(one, left_s.get(one, 0.0)))
+                for one in self._requests
+            ]
             lines = _section("requests", _told(came) or ["none"])
             lines += _section("scripted", [str(script) for script in self._scripts] or ["nothing"])
         return "\n".join(lines)
