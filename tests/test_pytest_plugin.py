@@ -786,9 +786,10 @@ def imported(pytester, *options):
 
 @pytest.mark.parametrize("options", [("--collect-only",), ("-k", "not stream")])
 def test_nothing_is_imported_before_a_fixture_is_used(pytester, options):
+    pytester.makepyfile(empty_plugin="")
     loaded = ("-p", "sse_middleware")
     with_it = imported(pytester, *loaded, *options)
-    assert with_it - imported(pytester, *options) == {
+    assert with_it - imported(pytester, "-p", "empty_plugin", *options) == {
         "sse_middleware",
         "sse_middleware.pytest_plugin",
     }

@@ -501,7 +501,7 @@ def test_the_report_tells_every_request_and_every_script():
         assert upstream.report() == (
             "requests:\n"
             "  POST /v1/chat/completions (model 'gpt-4o-mini', stream True)\n"
-            "    answered by 18 bytes with faults.bom()\n"
+            "    answered by 21 bytes with faults.bom()\n"
             "  POST /v1/chat/completions (model 'late')\n"
             "    answered by 'late'\n"
             "    not ended: silent for 2 s more, on its clock\n"
@@ -510,7 +510,7 @@ def test_the_report_tells_every_request_and_every_script():
             "    the client left before the end\n"
             "scripted:\n"
             "  'late' for json {'model': 'late'} (played 1 of 1)\n"
-            "  18 bytes with faults.bom() (played 1 of 1)\n"
+            "  21 bytes with faults.bom() (played 1 of 1)\n"
             "  18 bytes for json {'model': 'never'} (played 1 of 1 or more)"
         )
         upstream._clock.advance(2)
