@@ -12,7 +12,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-# Not by importorskip: pytester forgets what was imported, and some modules cannot be imported twice.
+# Not by importorskip: pytester forgets what was imported, and not every module can come twice.
 try:
     IS_OPENAI_1 = not version("openai").startswith("0.")
 except PackageNotFoundError:
