@@ -88,7 +88,7 @@ def pytest_runtest_makereport(
     """A test that failed shows what came and what was scripted."""
     made = yield
     watched = item.stash.get(_WATCHED, None)
-    if watched is None or call.when == "teardown":
+    if watched is None:
         return
     report = made.get_result()
     if call.when == "call":

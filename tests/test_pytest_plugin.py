@@ -118,6 +118,7 @@ def test_it(fake_upstream, ask):
         f"  {TO_ANSWER}\n"
         f"  {TO_ALLOW_REQUESTS}"
     )
+    assert "- fake upstream -" not in result.stdout.str()  # it would say the same again
 
 
 def test_a_test_that_plays_one_too_many_fails(run):
@@ -217,6 +218,18 @@ def test_a_test_without_the_fixture_has_no_section(run):
 )
 def test_there_is_no_verdict_on_a_test_that_did_not_pass(run, source, outcomes):
     run("@pytest.mark.fake_upstream('chat-text')\n" + source, **outcomes)
+
+
+def test_there_is_no_verdict_on_a_test_that_was_interrupted(run):
+    result = run(
+        """
+@pytest.mark.fake_upstream("chat-text")
+def test_it():
+    raise KeyboardInterrupt
+"""
+    )
+    assert "KeyboardInterrupt" in result.stdout.str()
+    assert "what came is not what was scripted" not in result.stdout.str() + result.stderr.str()
 
 
 def test_the_mark_allows_what_the_verdict_says_it_does(run):
