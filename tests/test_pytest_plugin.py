@@ -774,7 +774,7 @@ def test_others():
     assert ["a"] == ["b"]
 
 def test_another_operator():
-    assert [Event("a")] is [Event("a")]
+    assert [Event("a")] is [Event("b")]
 """,
         failed=3,
     )

@@ -5,6 +5,7 @@ The apps are wrapped when this module is imported, and are told of no clock then
 
 import json
 import os
+import time
 
 import pytest
 
@@ -123,7 +124,9 @@ def test_an_upstream_that_stalls_for_ever_is_left_when_the_client_leaves(
         for _ in range(10):
             sse_clock.advance(15)
             assert stream.comment() == ""
-        assert "not ended: silent for ever, on its clock" in fake_upstream.report()
+        until = time.monotonic() + DEADLINE_S  # the server's thread may still be on its way there
+        while "not ended: silent for ever, on its clock" not in fake_upstream.report():
+            assert time.monotonic() < until, f"waited {DEADLINE_S} s for the stall to be told"
 
 
 def test_a_request_that_waits_for_a_clock_that_nobody_moves_ends_and_is_told(monkeypatch):
