@@ -281,7 +281,11 @@ def test_error_event_may_make_an_event_and_one_that_says_nothing_is_none():
     assert frames({"data": "x"}, KeyError(), **options) == [b"data: x\n\n"]
 
 
-@pytest.mark.parametrize("told", [lambda *_: 1 / 0, lambda *_: {"foo": 1}, lambda *_: 7], ids=str)
+@pytest.mark.parametrize(
+    "told",
+    [lambda *_: 1 / 0, lambda *_: {"foo": 1}, lambda *_: 7],
+    ids=["raises", "an unknown key", "no mapping"],
+)
 def test_an_error_event_that_fails_is_logged_and_the_generic_one_sent(told, caplog):
     _, error = events({"data": "x"}, KeyError("first"), error_event=told)
     assert_is_generic(error)
@@ -381,6 +385,9 @@ def test_an_option_without_meaning_is_refused_at_once(options, message):
 
 
 class Endless:
+    def __repr__(self):
+        return "Endless()"
+
     def __aiter__(self):
         raise NotImplementedError
 
