@@ -18,7 +18,7 @@ The ones that compare a value with a rule hold it as fields, and make their text
 """
 
 import reprlib
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 __all__ = [
     "EventError",
@@ -99,7 +99,12 @@ class ResponseError(SSEError):
 
 
 class UpstreamError(SSEError):
-    """The upstream answered something that is no stream, or reported an error inside it."""
+    """The upstream answered something that is no stream, or reported an error inside it.
+
+    ``request_id`` is what its vendor knows the request by, if that is known.
+    """
+
+    request_id: Optional[str] = None
 
 
 class FramingError(SSEError, AssertionError):

@@ -1,0 +1,73 @@
+"""Chat Completions and legacy Completions: OpenAI, and the vendors that are compatible with it."""
+
+from typing import Any, Iterator
+
+from sse_middleware.relay.calls import Calls
+from sse_middleware.relay.fields import as_index, as_items, as_text, get
+from sse_middleware.relay.pieces import MESSAGE, REASONING, REFUSAL, Piece, Said
+
+__all__ = ["choices", "parts"]
+
+#: Finish reasons that mean that the vendor stopped in the middle.
+_CUTS = ("length", "max_tokens", "content_filter", "error")
+
+
+def choices(chunk: Any, calls: Calls) -> Iterator[Piece]:
+    """What a chunk adds to each of its choices."""
+    for choice in as_items(get(chunk, "choices")):
+        number = as_index(get(choice, "index"))
+        delta = get(choice, "delta")
+        if delta is None:
+            yield Said(MESSAGE, as_text(get(choice, "text")), number)
+        else:
+            yield from _delta(delta, number, calls)
+        reason = get(choice, "finish_reason")
+        if reason:
+            yield from calls.finish(number, was_cut=reason in _CUTS)
+
+
+def _delta(delta: Any, choice: int, calls: Calls) -> Iterator[Piece]:
+    yield Said(REASONING, _reasoning(delta), choice)
+    yield from parts(get(delta, "content"), choice)
+    yield Said(MESSAGE, as_text(get(delta, "audio", "transcript")), choice)
+    yield Said(REFUSAL, as_text(get(delta, "refusal")), choice)
+    for call in as_items(get(delta, "tool_calls")):
+        _add(calls, choice, get(call, "index"), call)
+    call = get(delta, "function_call")  # before there were tools
+    if call:
+        _add(calls, choice, 0, {"function": call})
+
+
+def _add(calls: Calls, choice: int, index: Any, call: Any) -> None:
+    id, custom = get(call, "id"), get(call, "custom")
+    if custom:
+        name, text = get(custom, "name"), get(custom, "input")
+        calls.add(choice, index, id=id, name=name, arguments=text, kind="custom")
+    else:
+        name, text = get(call, "function", "name"), get(call, "function", "arguments")
+        calls.add(choice, index, id=id, name=name, arguments=text)
+
+
+def _reasoning(delta: Any) -> str:
+    """The same thought comes under one, two or three names; the first that has text counts."""
+    plain = as_text(get(delta, "reasoning_content")) or as_text(get(delta, "reasoning"))
+    details = as_items(get(delta, "reasoning_details"))
+    return plain or "".join(
+        as_text(get(detail, "text")) or as_text(get(detail, "summary")) for detail in details
+    )
+
+
+def parts(content: Any, choice: int = 0) -> Iterator[Piece]:
+    """The text of a message: a string, or a list of parts with a type (Mistral, Assistants)."""
+    if isinstance(content, str):
+        yield Said(MESSAGE, as_text(content), choice)
+        return
+    for part in as_items(content):
+        if isinstance(part, str):
+            yield Said(MESSAGE, as_text(part), choice)
+        for thought in as_items(get(part, "thinking")):
+            yield Said(REASONING, as_text(get(thought, "text")), choice)
+        yield Said(REASONING, as_text(get(part, "thinking")), choice)
+        text = get(part, "text")
+        yield Said(MESSAGE, as_text(text) or as_text(get(text, "value")), choice)
+        yield Said(REFUSAL, as_text(get(part, "refusal")), choice)
