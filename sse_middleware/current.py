@@ -37,6 +37,10 @@ class CurrentStream:
         self.first_frame: Optional[bytes] = None
         self.ended = False
         self.failed = False
+        #: Whether the middleware numbers the events, so that a client can come back for the rest.
+        self.is_resumable = False
+        #: Whether an EventSource shall not come back after a failure either.
+        self.is_final = False
         self.has_sent_id = False
         #: Whether the client has been sent something, also by others than the app; after False
         #: nothing will be, and a failure is still the server's own 500.

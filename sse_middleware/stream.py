@@ -200,7 +200,7 @@ class EventStream:
         fields = self._error_fields(error, error_id)
         if not fields:
             return b""
-        if self._end_fields is not None:
+        if self._end_fields is not None or self._stream.is_final:
             fields = {**fields, "id": END_ID}
         return encode(fields, dumps=self._framing.dumps)
 

@@ -15,6 +15,7 @@ __all__ = ["text_events"]
 
 def text_events(records: Iterable[Record], key: str) -> Iterator[Dict[str, Any]]:
     """The events of the shape "text", the last of them ``close``."""
+    current_stream().is_final = True  # to ask again would be to pay again
     for number, (event, data) in zip(_numbers(), _events(_pieces(records), key)):
         yield {"event": event, **number, "data": data}
     yield {"event": "close", "id": END_ID, "data": ""}
@@ -22,7 +23,7 @@ def text_events(records: Iterable[Record], key: str) -> Iterator[Dict[str, Any]]
 
 def _numbers() -> Iterable[Mapping[str, int]]:
     """The one place where it is decided how events are numbered: the middleware may do it."""
-    if getattr(current_stream(), "is_resumable", False):
+    if current_stream().is_resumable:
         return repeat({})
     return ({"id": number} for number in count(1))
 
