@@ -1,17 +1,18 @@
-"""`relay`, on plain dicts, raw bytes and recorded streams. SDK objects: test_relay_sdk.py."""
+"""`relay`, on plain dicts and raw bytes.
 
-import csv
+SDK objects: test_relay_sdk.py. Streams of real vendors: test_relay_recordings.py.
+"""
+
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from sse_middleware import Event, EventParser, encode
+from sse_middleware import EventParser, SSEMiddleware, encode
+from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import OptionError, UpstreamError
 from sse_middleware.relay import relay
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "recordings"
 CLOSE = {"event": "close", "id": "sse:end", "data": ""}
 
 
@@ -47,20 +48,21 @@ WITHOUT_TEXT = {
     "no content": chunk(None),
     "an empty delta": {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
     "no delta": {"choices": [{"index": 0, "delta": None}]},
-    "no choices": {"choices": [], "usage": {"total_tokens": 7}},
+    "no choices": {"choices": []},
     "null choices": {"choices": None},
     "nothing": {},
     "azure's filter": {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
-    "another choice": {"choices": [{"index": 1, "delta": {"content": "other"}}]},
     "a null error": chunk(None, error=None),
-    "thinking": chunk([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]),
+    "a helper's event": SimpleNamespace(type="content.delta", delta="x", snapshot="x"),
+    "an unknown type": {"type": "response.steer.accepted", "delta": "x"},
 }
 
 
 @pytest.mark.parametrize("item", WITHOUT_TEXT.values(), ids=WITHOUT_TEXT)
 def test_a_chunk_without_text_makes_no_event(item):
     assert texts(list(relay([item, chunk("Hi"), item]))) == ["Hi"]
-    assert texts(list(relay([line(item), line(chunk("Hi")), line(item)]))) == ["Hi"]
+    if isinstance(item, dict):
+        assert texts(list(relay([line(item), line(chunk("Hi")), line(item)]))) == ["Hi"]
 
 
 def test_text_among_content_parts_is_read():
@@ -194,50 +196,392 @@ def test_a_response_without_a_byte_is_no_answer():
 
 
 def test_an_unknown_shape_is_refused():
-    with pytest.raises(OptionError, match="shape is 'html': expected 'text'"):
+    with pytest.raises(OptionError, match="shape is 'html': expected 'text' or 'openai'"):
         relay([], shape="html")
 
 
-def chat_recordings():
-    if not SHARED.is_dir():
-        return []
-    with open(SHARED / "INDEX.tsv", encoding="utf-8", newline="") as index:
-        rows = list(csv.DictReader(index, delimiter="\t"))
-    return [row for row in rows if row["api"] == "chat.completions"]
+@pytest.mark.parametrize("key", [None, 7, "choice"])
+def test_a_key_without_meaning_is_refused(key):
+    with pytest.raises(OptionError, match="key is .*: expected a str, other than 'choice'"):
+        relay([], key=key)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not beside the project")
-def test_the_shared_recordings_are_all_found():
-    rows = chat_recordings()
-    assert rows
-    assert all((SHARED / row["file"]).is_file() for row in rows)
+def events(*items, **options):
+    """(event, data) of all but the close event."""
+    return [(event["event"], event["data"]) for event in relay(items, **options)][:-1]
 
 
-def plain_text(body):
-    """The text of the first choice, read without the project's own parser."""
-    text = ""
-    for raw in body.decode().replace("\r\n", "\n").split("\n"):
-        if raw.startswith("data:") and raw[5:].strip() != "[DONE]":
-            for choice in json.loads(raw[5:]).get("choices") or []:
-                content = (choice.get("delta") or {}).get("content")
-                if choice["index"] == 0 and isinstance(content, str):
-                    text += content
-                elif choice["index"] == 0 and content:
-                    text += "".join(part.get("text", "") for part in content)
-    return text
+def delta(index=0, **fields):
+    return {"choices": [{"index": index, "delta": fields}]}
 
 
-@pytest.mark.parametrize("row", chat_recordings(), ids=[row["file"] for row in chat_recordings()])
-def test_a_recorded_stream_goes_through_as_its_text(row):
-    body = (SHARED / row["file"]).read_bytes()
-    pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
-    events = []
-    if "error" in row["features"].split(","):
-        with pytest.raises(UpstreamError, match="reported an error in mid-stream"):
-            events.extend(relay(pieces))  # keeps what came before
-        events.append(CLOSE)
-    else:
-        events.extend(relay(pieces))
-    assert "".join(texts(events)) == plain_text(body)
-    sent = EventParser().feed(b"".join(map(encode, events)))
-    assert sent == [Event.from_mapping(event) for event in events]
+def finish(reason="tool_calls", index=0):
+    return {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]}
+
+
+def test_other_choices_say_which_they_are():
+    items = delta(content="a"), delta(1, content="b"), delta(2, refusal="no"), delta(1, content="c")
+    assert events(*items) == [
+        ("message", {"data": "a"}),
+        ("message", {"data": "b", "choice": 1}),
+        ("refusal", {"data": "no", "choice": 2}),
+        ("message", {"data": "c", "choice": 1}),
+    ]
+
+
+REASONING = {
+    "DeepSeek": delta(reasoning_content="hm"),
+    "Groq": delta(reasoning="hm"),
+    "both": delta(reasoning="hm", reasoning_content="hm"),
+    "OpenRouter": delta(reasoning="hm", reasoning_details=[{"text": "hm"}]),
+    "details": delta(reasoning_details=[{"type": "reasoning.text", "text": "hm"}]),
+    "summary": delta(reasoning_details=[{"type": "reasoning.summary", "summary": "hm"}]),
+    "Mistral": delta(content=[{"type": "thinking", "thinking": [{"text": "h"}, {"text": "m"}]}]),
+    "Responses": {"type": "response.reasoning_text.delta", "delta": "hm"},
+    "Responses, summary": {"type": "response.reasoning_summary_text.delta", "delta": "hm"},
+    "Anthropic": {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "thinking_delta", "thinking": "hm"},
+    },
+    "Gemini": {"candidates": [{"content": {"parts": [{"text": "hm", "thought": True}]}}]},
+    "Cohere": {"type": "content-delta", "delta": {"message": {"content": {"thinking": "hm"}}}},
+}
+
+
+@pytest.mark.parametrize("item", REASONING.values(), ids=REASONING)
+def test_reasoning_comes_once_under_its_own_name(item):
+    assert events(item) == [("reasoning", {"data": "hm"})]
+    assert events(item, key="text") == [("reasoning", {"text": "hm"})]
+
+
+def call(index, **fields):
+    return delta(tool_calls=[{"index": index, **fields}])
+
+
+def function(name="", arguments=""):
+    return {"name": name, "arguments": arguments}
+
+
+CALLS = {
+    "fragments": [
+        call(0, id="c1", function=function("add")),
+        call(0, function=function(arguments='{"a":')),
+        call(0, function=function(arguments="1}")),
+    ],
+    "whole": [call(0, id="c1", function=function("add", '{"a":1}'))],
+    "without a number": [
+        delta(tool_calls=[{"id": "c1", "function": function("add", '{"a":')}]),
+        delta(tool_calls=[{"function": function("", "1}")}]),
+    ],
+    "the id and name repeated": [
+        call(0, id="c1", function=function("add", '{"a"')),
+        call(0, id="c1", function=function("add", ":1}")),
+    ],
+    "an object": [call(0, id="c1", function={"name": "add", "arguments": {"a": 1}})],
+}
+
+
+@pytest.mark.parametrize("items", CALLS.values(), ids=CALLS)
+def test_a_tool_call_comes_whole_when_its_choice_is_finished(items):
+    expected = {"index": 0, "id": "c1", "name": "add", "arguments": '{"a":1}'}
+    assert events(*items) == [("tool_call", expected)]
+    after = [*items, finish(), chunk("later")]
+    assert events(*after) == [("tool_call", expected), ("message", {"data": "later"})]
+
+
+def test_calls_under_one_number_are_told_apart_by_their_ids():
+    items = [call(0, id=id, function=function(name, "{}")) for id, name in [("1", "f"), ("2", "g")]]
+    came = [data for _, data in events(*items, finish())]
+    assert [(data["index"], data["id"], data["name"]) for data in came] == [
+        (0, "1", "f"),
+        (1, "2", "g"),
+    ]
+
+
+def test_calls_that_interleave_come_apart():
+    items = [
+        call(0, id="1", function=function("f", "[")),
+        call(1, id="2", function=function("g", "[")),
+        call(0, function=function("", "0]")),
+        call(1, function=function("", "1]")),
+    ]
+    assert [data["arguments"] for _, data in events(*items, finish())] == ["[0]", "[1]"]
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", None])
+def test_a_call_that_was_cut_is_left_out_and_logged(reason, caplog):
+    cut = [call(0, id="1", function=function("f", "{}")), call(1, function=function("g", '{"a'))]
+    assert [data["name"] for _, data in events(*cut, finish(reason))] == ["f"]
+    assert "a call of 'g' was cut by its upstream: left out" in caplog.text
+
+
+def test_a_call_without_arguments_is_whole_where_its_choice_finished():
+    [(_, data)] = events(call(0, id="1", function=function("now")), finish())
+    assert data == {"index": 0, "id": "1", "name": "now", "arguments": ""}
+
+
+def test_a_legacy_function_call_has_no_id():
+    items = delta(function_call=function("f")), delta(function_call=function("", "{}"))
+    assert events(*items) == [
+        ("tool_call", {"index": 0, "id": None, "name": "f", "arguments": "{}"})
+    ]
+
+
+def test_a_custom_tool_says_that_its_input_is_free_text():
+    item = call(0, id="1", type="custom", custom={"name": "sql", "input": "SELECT 1"})
+    expected = {"index": 0, "id": "1", "name": "sql", "arguments": "SELECT 1", "type": "custom"}
+    assert events(item, finish()) == [("tool_call", expected)]
+
+
+def anthropic_tool(*deltas, kind="tool_use", stop_reason="tool_use", **fields):
+    block = {"type": kind, "id": "1", "name": "f", "input": {}, **fields}
+    yield {"type": "content_block_start", "index": 1, "content_block": block}
+    for text in deltas:
+        part = {"type": "input_json_delta", "partial_json": text}
+        yield {"type": "content_block_delta", "index": 1, "delta": part}
+    yield {"type": "content_block_stop", "index": 1}
+    yield {"type": "message_delta", "delta": {"stop_reason": stop_reason}}
+
+
+ANTHROPIC = {
+    "deltas": (anthropic_tool("", '{"a"', ":1}"), ['{"a":1}']),
+    "no input": (anthropic_tool(), ["{}"]),
+    "input at the start": (anthropic_tool(input={"a": 1}), ['{"a":1}']),
+    "cut": (anthropic_tool('{"a', stop_reason="max_tokens"), []),
+    "cut before the input": (anthropic_tool(stop_reason="max_tokens"), []),
+    "a server's tool": (anthropic_tool("{}", kind="server_tool_use"), []),
+}
+
+
+@pytest.mark.parametrize(("items", "arguments"), ANTHROPIC.values(), ids=ANTHROPIC)
+def test_a_tool_of_anthropic_comes_whole(items, arguments):
+    assert [data["arguments"] for _, data in events(*items)] == arguments
+
+
+def test_an_assistant_that_waits_for_tools_calls_them():
+    tool = {"id": "1", "type": "function", "function": function("f", "{}")}
+    asked = {"submit_tool_outputs": {"tool_calls": [tool]}}
+    run = {"object": "thread.run", "required_action": asked, "usage": None}
+    items = [{"event": "thread.run.requires_action", "data": run}]
+    assert events(*items) == [
+        ("tool_call", {"index": 0, "id": "1", "name": "f", "arguments": "{}"})
+    ]
+
+
+def test_a_call_of_gemini_comes_whole():
+    part = {"functionCall": {"name": "f", "args": {"a": 1}}}
+    items = {"candidates": [{"content": {"parts": [part, part]}}]}
+    assert [(data["index"], data["arguments"]) for _, data in events(items)] == [
+        (0, '{"a":1}'),
+        (1, '{"a":1}'),
+    ]
+
+
+def test_usage_is_the_last_word_on_each_field():
+    items = [
+        {"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 1}}},
+        {"type": "message_delta", "usage": {"input_tokens": None, "output_tokens": 9}},
+    ]
+    assert events(*items) == [("usage", {"input_tokens": 5, "output_tokens": 9})]
+
+
+PAIRS = {
+    "joined": (["a\ud83d", "\ude00b"], ["a", "😀b"]),
+    "alone": (["\ud83d", "b"], ["\ufffdb"]),
+    "at the end": (["a\ud83d"], ["a", "\ufffd"]),
+    "the low one first": (["\ude00", "b"], ["\ufffd", "b"]),
+    "two pairs": (["\ud83d", "\ude00\ud83d", "\ude00"], ["😀", "😀"]),
+    "an empty delta between": (["\ud83d", "", "\ude00"], ["😀"]),
+}
+
+
+@pytest.mark.parametrize(("pieces", "expected"), PAIRS.values(), ids=PAIRS)
+def test_surrogate_pairs_are_joined_over_deltas(pieces, expected):
+    items = [chunk(text) for text in pieces]
+    assert texts(list(relay(items))) == expected
+    assert texts(list(relay([line(item) for item in items]))) == expected
+
+
+def test_a_pair_is_joined_over_what_comes_between():
+    items = delta(content="\ud83d"), delta(reasoning="hm"), delta(1, content="x"), chunk("\ude00")
+    assert [data["data"] for _, data in events(*items)] == ["hm", "x", "😀"]
+
+
+def test_half_a_pair_in_a_call_or_in_usage_does_not_end_the_stream():
+    items = [
+        call(0, id="\ud83d", function=function("f", '"\ud83d')),
+        call(0, function=function("", '\ude00"')),
+        {"choices": [], "usage": {"\ud83d": float("nan"), "tier": ["\ude00"]}},
+    ]
+    assert events(*items) == [
+        ("tool_call", {"index": 0, "id": "\ufffd", "name": "f", "arguments": '"😀"'}),
+        ("usage", {"\ufffd": None, "tier": ["\ufffd"]}),
+    ]
+    assert b"".join(map(encode, relay(items)))
+
+
+FAILED = {
+    "Responses": b'event: error\ndata: {"type":"error","code":"x","message":"told"}',
+    "Responses, failed": b'data: {"type":"response.failed","response":{"error":"told"}}',
+    "Anthropic": b'event: error\ndata: {"type":"error","error":{"message":"told"}}',
+    "Assistants": b'data: {"object":"thread.run","status":"failed","last_error":"told"}',
+    "Cohere": b'data: {"type":"message-end","delta":{"error":"told","finish_reason":"ERROR"}}',
+    "a choice": b'data: {"choices":[{"index":0,"delta":{},"error":{"message":"told"}}]}',
+    "text": b"event: error\ndata: told",
+}
+
+
+@pytest.mark.parametrize("frame", FAILED.values(), ids=FAILED)
+@pytest.mark.parametrize("shape", ["text", "openai"])
+def test_an_error_of_every_vendor_is_one(frame, shape):
+    came = relay([line(chunk("Hi")), frame + b"\n\n"], shape=shape)
+    assert "Hi" in str(next(came))
+    with pytest.raises(UpstreamError, match="in mid-stream: 'told'"):
+        next(came)
+
+
+def test_an_event_that_nobody_knows_is_passed_over():
+    strange = b"event: tick\ndata: tock\n\nevent: empty\ndata:\n\ndata:\n\ndata: [7]\n\n"
+    assert texts(list(relay([strange, line(chunk("Hi"))]))) == ["Hi"]
+
+
+def test_an_upstream_of_which_nothing_was_asked_is_closed_too():
+    upstream = Closable([chunk("a")])
+    came = relay(upstream)
+    came.close()
+    came.close()
+    assert upstream.closed == 1
+    assert list(came) == []
+
+
+class Identified(Response):
+    def __init__(self, **headers):
+        super().__init__(429)
+        self.headers = headers
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "request-id", "apim-request-id"])
+def test_the_request_id_of_the_upstream_is_logged_and_kept(name, caplog):
+    with pytest.raises(UpstreamError) as caught:
+        next(relay(Identified(**{name: "req_1"})))
+    assert caught.value.request_id == "req_1"
+    assert "upstream failed (request id 'req_1'): UpstreamError" in caplog.text
+
+
+def test_the_id_of_the_answer_stands_in_for_headers(caplog):
+    items = [line({"id": "chatcmpl-1"}), line({"error": "x"})]
+    with pytest.raises(UpstreamError) as caught:
+        list(relay(items))
+    assert caught.value.request_id == "chatcmpl-1"
+
+
+def test_no_close_of_an_upstream_hides_why_it_failed():
+    class Broken(Closable):
+        def close(self):
+            raise OSError("gone")
+
+    with pytest.raises(UpstreamError, match="'x'"):
+        list(relay(Broken([{"error": "x"}])))
+
+
+# Shape "openai"
+
+
+def test_chunks_leave_as_json_and_done_is_last():
+    assert list(relay([{"id": 1}, chunk("é\n")], shape="openai")) == [
+        {"data": '{"id":1}'},
+        {"data": '{"choices":[{"index":0,"delta":{"content":"é\\n"}}]}'},
+        {"data": "[DONE]"},
+    ]
+
+
+NAMED = {"response.created": "response.created", "message_stop": "message_stop", "a\nb": None}
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMED.items())
+def test_an_object_with_a_type_is_named_by_it(kind, name):
+    [event, _] = relay([{"type": kind}], shape="openai")
+    assert event.get("event") == name
+
+
+def test_half_a_pair_leaves_escaped_as_it_came():
+    [event, _] = relay([chunk("\ud83d")], shape="openai")
+    assert '"content":"\\ud83d"' in event["data"]
+    assert encode(event)
+
+
+FRAMES = {
+    "LF": b"data: {}\n\n",
+    "CRLF": b"data: {}\r\n\r\n",
+    "CR": b"data: {}\r\r",
+    "no space": b"data:{}\n\n",
+    "an id": b"id: 1\nevent: message\ndata: {}\n\n",
+    "two lines": b'data: {"a":\ndata: 1}\n\n',
+    "retry": b"retry: 5\ndata: {}\n\n",
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_frame_leaves_byte_for_byte(frame, size):
+    body = frame * 3
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    items = list(relay(pieces, shape="openai"))
+    wire = b"".join(item if isinstance(item, bytes) else encode(item) for item in items)
+    assert wire == body + b"data: [DONE]\n\n"
+
+
+def test_what_crashes_an_sdk_does_not_leave():
+    blocks = b"\xef\xbb\xbf: hi\n\nid: 1\n\nretry: 1\n\nevent: x\n\ndata:\n\n"
+    items = list(relay([blocks, b'data: {"a":"\xff"}\n\n'], shape="openai"))
+    assert items == [{"data": '{"a":"\ufffd"}'}, {"data": "[DONE]"}]
+
+
+def test_the_end_event_of_the_middleware_does_not_follow():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return iter(relay([line(chunk("Hi"))], shape="openai"))
+
+    answer = SSEMiddleware(app, end_event="close")({"REQUEST_METHOD": "GET"}, lambda *told: None)
+    assert b"".join(answer) == line(chunk("Hi")) + b"data: [DONE]\n\n"
+
+
+# Inside the middleware
+
+
+def answered(upstream, **options):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return relay(upstream, **options)
+
+    body = SSEMiddleware(app)({"REQUEST_METHOD": "GET"}, lambda *told: None)
+    return EventParser().feed(b"".join(body))
+
+
+def test_a_failure_becomes_the_error_event_without_the_words_of_the_upstream(caplog):
+    first, error = answered([chunk("Hi"), {"error": {"message": "secret"}}])
+    assert first.json() == {"data": "Hi"}
+    assert (error.event, error.id) == ("error", "sse:end")  # an EventSource must not ask again
+    assert error.json()["error"]["type"] == "stream_error"
+    assert "secret" not in error.data
+    assert "secret" in caplog.text
+
+
+def test_a_failure_before_the_first_event_is_the_servers_own():
+    with pytest.raises(UpstreamError):
+        answered([{"error": "x"}])
+
+
+def test_a_failure_in_the_shape_of_openai_is_in_its_form():
+    _, error = answered([chunk("Hi"), {"error": {"message": "secret"}}], shape="openai")
+    assert set(error.json()) == {"error"}
+    assert error.id is None
+
+
+def test_the_middleware_numbers_where_the_stream_can_be_resumed():
+    stream = CurrentStream()
+    stream.is_resumable = True
+    with showing(stream):
+        first, _ = relay([chunk("Hi")])
+    assert first == {"event": "message", "data": {"data": "Hi"}}

@@ -115,7 +115,7 @@ def responses(body):
 READINGS = {
     "chat.completions": chat,
     "completions": lambda body: "".join(
-        said["text"] for c in contents(body) for said in c["choices"]
+        said.get("text", "") for c in contents(body) for said in c["choices"]
     ),
     "responses": responses,
     "anthropic.messages": by_path("delta", "text"),

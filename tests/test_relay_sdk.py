@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,9 +24,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sse_middleware import event_stream
 from sse_middleware.errors import OptionError, UpstreamError
 from sse_middleware.relay import relay
-from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.testing import FakeUpstream, Recording, faults, rechunk
 
 try:
     OPENAI = tuple(int(part) for part in version("openai").split(".")[:2])
@@ -306,6 +308,235 @@ def test_the_recordings_of_real_vendors_give_the_events_of_their_raw_bytes(name,
                 differences[file] = found
     upstream.verify()
     assert differences == {}
+
+
+# Both shapes of what an SDK yields, for every API that it has
+
+
+def api_of(row):
+    """The API of a recording under the name that ASKS has for it, or None."""
+    return "assistants" if "api=assistants" in row["features"] else row["api"]
+
+
+@contextmanager
+def openai_api(base_url, api):
+    if OPENAI < (1, 0):
+        openai = module("openai")
+        if api not in ("chat.completions", "completions"):
+            pytest.skip("openai 0.28 does not have this API")
+        resource = openai.ChatCompletion if api == "chat.completions" else openai.Completion
+        fields = ASKED if api == "chat.completions" else {"model": "m", "prompt": "Hi"}
+        options = {"api_base": base_url, "api_key": "x", "request_timeout": DEADLINE_S}
+        yield resource.create(stream=True, **options, **fields)
+        return
+    with openai_client(base_url) as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Assistants
+        if api == "responses" and not hasattr(client, "responses"):
+            pytest.skip("this openai does not have the Responses API")
+        ask = {
+            "chat.completions": lambda: client.chat.completions.create(stream=True, **ASKED),
+            "completions": lambda: client.completions.create(model="m", prompt="Hi", stream=True),
+            "responses": lambda: client.responses.create(model="m", input="Hi", stream=True),
+            "assistants": lambda: client.beta.threads.runs.create(
+                "thread_1", assistant_id="asst_1", stream=True
+            ),
+        }[api]
+        yield ask()
+
+
+@contextmanager
+def anthropic_api(base_url, api, raw=False):
+    anthropic = module("anthropic")
+    options = {"base_url": base_url[: -len("/v1")], "api_key": "x", "max_retries": 0}
+    http_client = anthropic.DefaultHttpxClient(verify=False)
+    with closing(anthropic.Anthropic(http_client=http_client, **options)) as client:
+        asked = {"model": "m", "max_tokens": 9, "messages": ASKED["messages"]}
+        messages = client.messages.with_raw_response if raw else client.messages
+        yield messages.create(stream=True, **asked)
+
+
+def recorded(*apis):
+    """The recordings of these APIs, as parameters of a test."""
+    if not SHARED.is_dir():
+        reason = "the recordings of real vendors do not stand beside this checkout"
+        return [pytest.param("", "", marks=pytest.mark.skip(reason=reason))]
+    with open(SHARED / "INDEX.tsv", encoding="utf-8", newline="") as index:
+        rows = list(csv.DictReader(index, delimiter="\t"))
+    return [
+        pytest.param(api_of(row), row["file"], id=row["file"])
+        for row in rows
+        if api_of(row) in apis
+    ]
+
+
+def every(*apis):
+    return pytest.mark.parametrize(("api", "file"), recorded(*apis))
+
+
+OPENAI_APIS = ("chat.completions", "completions", "responses", "assistants")
+
+
+@contextmanager
+def played(ask, api, body):
+    """The SDK's stream of ``body``."""
+    upstream = FakeUpstream()
+    upstream.play(Recording(body))
+    with upstream.serve() as base_url, ask(base_url, api) as stream:
+        yield stream
+
+
+def sdk_text(chunk):
+    """The text of the first choice in an SDK's object, read as its users read it."""
+    if getattr(chunk, "type", None) == "response.output_text.delta":
+        return chunk.delta
+    if getattr(chunk, "type", None) == "content_block_delta":
+        return getattr(chunk.delta, "text", None) or ""
+    if getattr(chunk, "event", None) == "thread.message.delta":
+        return "".join(part.text.value for part in chunk.data.delta.content)
+    for choice in getattr(chunk, "choices", None) or ():
+        if not getattr(choice, "index", None):
+            content = getattr(choice, "text", None) or ""
+            content = choice.delta.get("content") if OPENAI < (1, 0) and not content else content
+            if OPENAI >= (1, 0) and getattr(choice, "delta", None) is not None:
+                content = choice.delta.content
+            parts = content if isinstance(content, list) else [{"text": content}]
+            return "".join(part.get("text") or "" for part in parts)
+    return ""
+
+
+def compare(ask, api, body):
+    """Compare both shapes with the SDK's own objects, directly and over a second hop."""
+    with played(ask, api, body) as stream:
+        chunks, error = outcome(stream)
+    with played(ask, api, body) as stream:
+        events, _ = outcome(relay(stream))
+    messages = [event["data"] for event in events if event["event"] == "message"]
+    first = "".join(data["data"] for data in messages if "choice" not in data)
+    assert first == "".join(map(sdk_text, chunks))
+    with played(ask, api, body) as stream:
+        from_objects = b"".join(event_stream(relay(stream, shape="openai"))) if not error else b""
+    from_frames, _ = outcome(event_stream(relay([body], shape="openai")))
+    for wire in filter(None, (from_objects, b"".join(from_frames))):
+        with played(ask, api, wire) as stream:
+            again, same = outcome(stream)
+        assert [getattr(chunk, "to_dict", chunk.copy)() for chunk in again] == [
+            getattr(chunk, "to_dict", chunk.copy)() for chunk in chunks
+        ]
+        assert type(same) is type(error)
+
+
+@every(*OPENAI_APIS)
+def test_an_openai_sdk_reads_what_is_relayed_to_equal_objects(api, file):
+    compare(openai_api, api, (SHARED / file).read_bytes())
+
+
+@every("anthropic.messages")
+def test_the_anthropic_sdk_reads_what_is_relayed_to_equal_objects(api, file):
+    compare(anthropic_api, api, (SHARED / file).read_bytes())
+
+
+@every("anthropic.messages")
+def test_a_raw_response_of_anthropic_is_relayed_as_its_bytes(api, file):
+    body = (SHARED / file).read_bytes()
+    with played(partial(anthropic_api, raw=True), api, body) as response:
+        assert outcome(relay(response)) == outcome(relay([body]))
+
+
+def test_a_raw_response_of_openai_is_relayed_as_its_bytes():
+    if OPENAI < (1, 0):
+        pytest.skip("openai 0.28 has no raw responses")
+    upstream = FakeUpstream()
+    upstream.play("chat-text")
+    with upstream.serve() as base_url, openai_client(base_url) as client:
+        raw = client.chat.completions.with_raw_response.create(stream=True, **ASKED)
+        assert outcome(relay(raw)) == from_bytes(Recording.named("chat-text"))
+
+
+def test_a_generator_of_an_sdks_objects_is_relayed():
+    upstream = FakeUpstream()
+    upstream.play("chat-text")
+    with upstream.serve() as base_url, openai_sdk(base_url) as stream:
+        events = relay(chunk for chunk in stream)
+        assert outcome(events) == from_bytes(Recording.named("chat-text"))
+
+
+def failing(wire):
+    """What the SDK makes of the middleware's answer in the shape of openai."""
+    with played(openai_api, "chat.completions", wire) as stream:
+        return outcome(stream)
+
+
+def test_an_sdk_raises_its_error_on_a_failure_that_is_relayed():
+    openai = module("openai")
+    body = Recording.named("chat-text").body
+    first = body[: body.index(b"\n\n") + 2]
+    broken = [first, b'data: {"error": {"message": "secret"}}\n\n']
+    wire = b"".join(event_stream(relay(broken, shape="openai")))
+    chunks, error = failing(wire)
+    assert len(chunks) == 1
+    assert isinstance(error, openai.APIError if OPENAI >= (1, 0) else openai.error.APIError)
+    assert "The stream failed." in str(error)
+    assert "secret" not in str(error)
+
+
+# Faults
+
+
+BREAKING = {  # fault, and what the relay of bytes then raises; None: the answer stands
+    "bom": (faults.bom(), None),
+    "content_type": (faults.content_type(), UpstreamError),
+    "cut": (faults.cut(after_events=2), Exception),
+    "duplicate_done": (faults.duplicate_done(), None),
+    "early_end": (faults.early_end(after_events=2), None),
+    "error_event": (faults.error_event(after_events=2), UpstreamError),
+    "event_only": (faults.event_only(after_events=2), None),
+    "http_error": (faults.http_error(429, retry_after=1), UpstreamError),
+    "id_only": (faults.id_only(after_events=2), None),
+    "invalid_utf8": (faults.invalid_utf8(after_events=2), None),
+    "json_body": (faults.json_body(), UpstreamError),
+    "retry_only": (faults.retry_only(after_events=2), None),
+    "slow_first_token": (faults.slow_first_token(0.01), None),
+    "truncated_json": (faults.truncated_json(after_events=2), UpstreamError),
+    "without_done": (faults.without_done(), None),
+    **{
+        form: (faults.error_object(form, after_events=2), UpstreamError)
+        for form in ("openai", "responses", "groq", "openrouter", "anthropic", "text")
+    },
+}
+CUTS = {"as_recorded": rechunk.as_recorded, "bytewise": rechunk.bytewise, "crlf": rechunk.coalesced}
+
+
+@pytest.mark.parametrize("shape", ["text", "openai"])
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize(("fault", "expected"), BREAKING.values(), ids=BREAKING)
+def test_a_fault_ends_in_the_answer_or_in_an_error(fault, expected, cut, shape):
+    upstream = FakeUpstream()
+    upstream.play("chat-text", fault=fault, rechunk=cut)
+    with upstream.serve() as base_url, httpx_send("httpx", base_url) as response:
+        came, error = outcome(relay(response, shape=shape))
+    whole = outcome(relay([Recording.named("chat-text").body], shape=shape))[0]
+    if expected is None:
+        assert error is None
+        assert came[-1] == whole[-1]
+    else:
+        assert isinstance(error, expected)
+        assert came == whole[: len(came)]
+        assert whole[-1] not in came
+
+
+def test_an_upstream_that_stalls_ends_in_the_clients_timeout(caplog):
+    httpx = module("httpx")
+    upstream = FakeUpstream()
+    headers = {"content-type": "text/event-stream", "x-request-id": "req_9"}
+    recording = Recording(Recording.named("chat-text").body, headers=headers)
+    upstream.play(recording, fault=faults.stall(after_events=2))
+    with upstream.serve() as base_url, httpx.Client(timeout=0.3, verify=False) as client:
+        request = client.build_request("POST", **posted(base_url))
+        events = relay(client.send(request, stream=True))
+        assert next(events)["data"] == {"data": "Hello"}
+        with pytest.raises(httpx.ReadTimeout):
+            list(events)
+    assert "upstream failed (request id 'req_9'): ReadTimeout" in caplog.text
 
 
 # Lazy, and closed in time

@@ -65,6 +65,7 @@ class _Relayed:
     def __init__(self, upstream: Any, shaped: Callable[[Iterable[Record]], Iterator[Any]]) -> None:
         self._upstream = upstream
         self._shaped = shaped
+        self._is_closed = False
         self._events = self._run()
         self._answer_id: Optional[str] = None
 
@@ -77,7 +78,12 @@ class _Relayed:
     def close(self) -> None:
         """Stop, and close the upstream."""
         self._events.close()
-        leaving.close(self._upstream)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            leaving.close(self._upstream)
 
     def _run(self) -> Generator[Any, None, None]:
         stream = current_stream()
@@ -89,7 +95,7 @@ class _Relayed:
                 log_failure(error, self._upstream, self._answer_id)
             raise
         finally:
-            leaving.close(self._upstream)
+            self._let_go()
 
     def _records(self) -> Iterator[Record]:
         for record in records(self._upstream):

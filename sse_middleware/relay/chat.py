@@ -1,6 +1,8 @@
 """Chat Completions and legacy Completions: OpenAI, and the vendors that are compatible with it."""
 
-from typing import Any, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Iterator, Tuple
 
 from sse_middleware.relay.calls import Calls
 from sse_middleware.relay.fields import as_index, as_items, as_text, get
@@ -62,12 +64,15 @@ def parts(content: Any, choice: int = 0) -> Iterator[Piece]:
     if isinstance(content, str):
         yield Said(MESSAGE, as_text(content), choice)
         return
-    for part in as_items(content):
-        if isinstance(part, str):
-            yield Said(MESSAGE, as_text(part), choice)
-        for thought in as_items(get(part, "thinking")):
-            yield Said(REASONING, as_text(get(thought, "text")), choice)
-        yield Said(REASONING, as_text(get(part, "thinking")), choice)
-        text = get(part, "text")
-        yield Said(MESSAGE, as_text(text) or as_text(get(text, "value")), choice)
-        yield Said(REFUSAL, as_text(get(part, "refusal")), choice)
+    texts = ((event, text) for part in as_items(content) for event, text in _part(part) if text)
+    for event, same in groupby(texts, itemgetter(0)):
+        yield Said(event, "".join(text for _, text in same), choice)
+
+
+def _part(part: Any) -> Iterator[Tuple[str, str]]:
+    thinking, text = get(part, "thinking"), get(part, "text")
+    yield REASONING, as_text(thinking)
+    for thought in as_items(thinking):
+        yield REASONING, as_text(get(thought, "text"))
+    yield MESSAGE, as_text(part) + as_text(text) + as_text(get(text, "value"))
+    yield REFUSAL, as_text(get(part, "refusal"))

@@ -69,8 +69,9 @@ def records(upstream: Any) -> Iterator[Record]:
         UpstreamError: it answered with an error, with no event stream, or told of an error.
     """
     frames = Frames()
-    are_bytes = has_event = False
-    for item in _items(upstream):
+    items = _items(upstream)
+    are_bytes, has_event = items is not upstream, False
+    for item in items:
         if not isinstance(item, (bytes, bytearray, memoryview)):
             if not _is_derived(item):
                 yield _sound(_from_object(item))
