@@ -25,13 +25,28 @@ def by_httpx(base_url):
     return client.send(request, stream=True)
 
 
-def by_openai(base_url):
+def openai_completions(base_url):
     openai = pytest.importorskip("openai")
     if not hasattr(openai, "OpenAI"):
         pytest.skip("openai before 1.0 returns a bare generator, which nothing reaches into")
     http_client = openai.DefaultHttpxClient(trust_env=False, verify=False)
     client = openai.OpenAI(base_url=base_url, api_key="x", max_retries=0, http_client=http_client)
-    return client.chat.completions.create(**ASKED)
+    return client.chat.completions
+
+
+def by_openai(base_url):
+    return openai_completions(base_url).create(**ASKED)
+
+
+def by_openai_raw_response(base_url):
+    return openai_completions(base_url).with_raw_response.create(**ASKED)
+
+
+def by_anthropic(base_url):
+    anthropic = pytest.importorskip("anthropic")
+    http_client = anthropic.DefaultHttpxClient(trust_env=False, verify=False)
+    options = {"base_url": base_url, "api_key": "x", "max_retries": 0, "http_client": http_client}
+    return anthropic.Anthropic(**options).messages.create(max_tokens=9, **ASKED)
 
 
 def by_urllib(base_url):
@@ -42,10 +57,17 @@ def by_urllib(base_url):
     return build_opener(ProxyHandler({})).open(request)
 
 
-@pytest.mark.parametrize("ask", [by_requests, by_httpx, by_openai, by_urllib])
+ASKS = [by_requests, by_httpx, by_openai, by_openai_raw_response, by_anthropic, by_urllib]
+DELTA = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"Hi"}}\n\n'
+)
+
+
+@pytest.mark.parametrize("ask", ASKS)
 def test_the_read_that_waits_returns_when_the_client_leaves(ask):
     upstream = FakeUpstream()
-    upstream.play(Recording(Recording.named("chat-text").body, end="stall"))
+    body = DELTA if ask is by_anthropic else Recording.named("chat-text").body
+    upstream.play(Recording(body, end="stall"))
     finished = threading.Event()
     with upstream.serve() as base_url:
         answered = ask(base_url)

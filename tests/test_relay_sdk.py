@@ -395,13 +395,18 @@ def sdk_text(chunk):
         return "".join(part.text.value for part in chunk.data.delta.content)
     for choice in getattr(chunk, "choices", None) or ():
         if not getattr(choice, "index", None):
-            content = getattr(choice, "text", None) or ""
-            content = choice.delta.get("content") if OPENAI < (1, 0) and not content else content
-            if OPENAI >= (1, 0) and getattr(choice, "delta", None) is not None:
-                content = choice.delta.content
+            delta = getattr(choice, "delta", None)
+            content = getattr(choice, "text", None) or (
+                delta.get("content") if isinstance(delta, dict) else getattr(delta, "content", None)
+            )
             parts = content if isinstance(content, list) else [{"text": content}]
             return "".join(part.get("text") or "" for part in parts)
     return ""
+
+
+def as_sent(chunk):
+    """The fields of an SDK's object that came over the wire."""
+    return chunk.to_dict(warnings=False) if OPENAI >= (1, 0) else dict(chunk)
 
 
 def compare(ask, api, body):
@@ -419,9 +424,7 @@ def compare(ask, api, body):
     for wire in filter(None, (from_objects, b"".join(from_frames))):
         with played(ask, api, wire) as stream:
             again, same = outcome(stream)
-        assert [getattr(chunk, "to_dict", chunk.copy)() for chunk in again] == [
-            getattr(chunk, "to_dict", chunk.copy)() for chunk in chunks
-        ]
+        assert list(map(as_sent, again)) == list(map(as_sent, chunks))
         assert type(same) is type(error)
 
 

@@ -18,17 +18,16 @@ def choices(chunk: Any, calls: Calls) -> Iterator[Piece]:
     """What a chunk adds to each of its choices."""
     for choice in as_items(get(chunk, "choices")):
         number = as_index(get(choice, "index"))
-        delta = get(choice, "delta")
-        if delta is None:
-            yield Said(MESSAGE, as_text(get(choice, "text")), number)
-        else:
-            yield from _delta(delta, number, calls)
+        said = list(_delta(get(choice, "delta"), number, calls))
+        if not any(piece.text for piece in said):  # legacy; Together sends both
+            said = [Said(MESSAGE, as_text(get(choice, "text")), number)]
+        yield from said
         reason = get(choice, "finish_reason")
         if reason:
             yield from calls.finish(number, was_cut=reason in _CUTS)
 
 
-def _delta(delta: Any, choice: int, calls: Calls) -> Iterator[Piece]:
+def _delta(delta: Any, choice: int, calls: Calls) -> Iterator[Said]:
     yield Said(REASONING, _reasoning(delta), choice)
     yield from parts(get(delta, "content"), choice)
     yield Said(MESSAGE, as_text(get(delta, "audio", "transcript")), choice)
@@ -59,7 +58,7 @@ def _reasoning(delta: Any) -> str:
     )
 
 
-def parts(content: Any, choice: int = 0) -> Iterator[Piece]:
+def parts(content: Any, choice: int = 0) -> Iterator[Said]:
     """The text of a message: a string, or a list of parts with a type (Mistral, Assistants)."""
     if isinstance(content, str):
         yield Said(MESSAGE, as_text(content), choice)
