@@ -25,7 +25,7 @@ def example(heading, language="python"):
 
 
 def executed(heading):
-    names = {}
+    names = {"__name__": "example"}
     exec(compile(example(heading), str(DOC), "exec"), names)
     return names
 
