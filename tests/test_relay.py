@@ -255,6 +255,97 @@ def test_reasoning_comes_once_under_its_own_name(item):
     assert events(item, key="text") == [("reasoning", {"text": "hm"})]
 
 
+TEXTS = {
+    "chat": delta(content="Hi"),
+    "legacy": {"choices": [{"index": 0, "text": "Hi"}]},
+    "both": {"choices": [{"index": 0, "text": "Hi", "delta": {"content": "Hi"}}]},
+    "legacy with an empty delta": {"choices": [{"index": 0, "text": "Hi", "delta": {}}]},
+    "a null index": {"choices": [{"index": None, "delta": {"content": "Hi"}}]},
+    "one part": delta(content={"type": "text", "text": "Hi"}),
+    "parts of text": delta(content=["H", {"text": "i"}]),
+    "spoken": delta(audio={"transcript": "Hi"}),
+    "Responses": {"type": "response.output_text.delta", "delta": "Hi"},
+    "Responses, spoken": {"type": "response.audio.transcript.delta", "delta": "Hi"},
+    "Anthropic": {"type": "content_block_delta", "index": 0, "delta": {"text": "Hi"}},
+    "Anthropic, at the start": {"type": "content_block_start", "content_block": {"text": "Hi"}},
+    "Anthropic, legacy": {"type": "completion", "completion": "Hi"},
+    "Assistants": {
+        "event": "thread.message.delta",
+        "data": {"delta": {"content": [{"type": "text", "text": {"value": "Hi"}}]}},
+    },
+    "Gemini": {"candidates": [{"content": {"parts": [{"text": "H"}]}}, {}]},
+    "Gemini, another candidate": {
+        "candidates": [{"index": 1, "content": {"parts": [{"text": "Hi"}]}}]
+    },
+    "Cohere": {"type": "content-delta", "delta": {"message": {"content": {"text": "Hi"}}}},
+    "watsonx": {"results": [{"generated_text": "Hi"}]},
+    "transcription": {"type": "transcript.text.delta", "delta": "Hi"},
+    "Mistral's SDK": SimpleNamespace(data=SimpleNamespace(**delta(content="Hi"))),
+}
+OTHER = {"Gemini": {"data": "H"}, "Gemini, another candidate": {"data": "Hi", "choice": 1}}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_of_every_form_is_a_message(name):
+    assert events(TEXTS[name]) == [("message", OTHER.get(name, {"data": "Hi"}))]
+
+
+NAMED_FRAMES = {
+    "an unknown type": b'event: content_block_delta\ndata: {"type":7,"delta":{"text":"Hi"}}\n\n',
+    "Replicate": b"event: output\ndata: Hi\n\n",
+    "Replicate, what looks like JSON": b'event: output\ndata: {"a":1}\n\n',
+    "DONE and more": b"event: output\ndata: Hi\n\ndata: [DONE] bye\n\ndata: {\n\n",
+}
+
+
+@pytest.mark.parametrize("name", NAMED_FRAMES)
+def test_a_frame_is_known_by_its_event_as_well(name):
+    text = '{"a":1}' if "JSON" in name else "Hi"
+    assert events(NAMED_FRAMES[name]) == [("message", {"data": text})]
+
+
+def item_done(kind="function_call", status="completed", **fields):
+    item = {"type": kind, "id": "fc", "call_id": "c", "name": "f", "status": status, **fields}
+    return {"type": "response.output_item.done", "item": item}
+
+
+def test_calls_of_responses_come_when_their_items_are_done():
+    items = [
+        item_done(arguments="{}"),
+        item_done(status="incomplete", arguments='{"a'),
+        item_done("web_search_call"),
+        item_done("custom_tool_call", input="SELECT 1", status=None),
+    ]
+    common = {"id": "c", "name": "f"}
+    assert events(*items) == [
+        ("tool_call", {"index": 0, **common, "arguments": "{}"}),
+        ("tool_call", {"index": 1, **common, "arguments": "SELECT 1", "type": "custom"}),
+    ]
+
+
+def test_a_call_of_cohere_that_was_cut_is_left_out():
+    start = {"id": "1", "function": {"name": "f", "arguments": '{"a'}}
+    items = [
+        {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": start}}},
+        {"type": "message-end", "delta": {"finish_reason": "MAX_TOKENS"}},
+    ]
+    assert events(*items) == []
+
+
+USAGES = {
+    "Groq": {"x_groq": {"usage": {"n": 1}}, "choices": []},
+    "Responses": {"type": "response.completed", "response": {"usage": {"n": 1}}},
+    "Cohere": {"type": "message-end", "delta": {"usage": {"n": 1}}},
+    "Gemini": {"candidates": [], "usageMetadata": {"n": 1}},
+    "Gemini's SDK": SimpleNamespace(candidates=[], usage_metadata=SimpleNamespace(n=1)),
+}
+
+
+@pytest.mark.parametrize("item", USAGES.values(), ids=USAGES)
+def test_usage_of_every_form_is_found(item):
+    assert events(item) == [("usage", {"n": 1})]
+
+
 def call(index, **fields):
     return delta(tool_calls=[{"index": index, **fields}])
 
@@ -474,6 +565,50 @@ def test_the_id_of_the_answer_stands_in_for_headers(caplog):
     with pytest.raises(UpstreamError) as caught:
         list(relay(items))
     assert caught.value.request_id == "chatcmpl-1"
+
+
+def test_the_id_that_the_error_itself_has_comes_first():
+    items = [line({"id": "msg_1"}), line({"type": "error", "error": {}, "request_id": "req_2"})]
+    with pytest.raises(UpstreamError) as caught:
+        list(relay(items))
+    assert caught.value.request_id == "req_2"
+
+
+def test_the_first_id_of_an_answer_stands():
+    items = [line({"x_groq": {"id": "req_1"}}), line({"id": "chatcmpl-1"}), line({"error": "x"})]
+    with pytest.raises(UpstreamError) as caught:
+        list(relay(items))
+    assert caught.value.request_id == "req_1"
+
+
+def test_the_id_is_read_off_an_sdks_error(caplog):
+    class StatusError(Exception):
+        response = SimpleNamespace(headers={"request-id": "req_3"})
+
+    class NamedError(Exception):
+        request_id = "req_4"
+
+    def failing(error):
+        yield chunk("Hi")
+        raise error
+
+    for error, id in ((StatusError(), "req_3"), (NamedError(), "req_4")):
+        with pytest.raises(type(error)):
+            list(relay(failing(error)))
+        assert f"upstream failed (request id '{id}')" in caplog.text
+
+
+def test_what_leaving_brings_about_is_no_failure_of_the_upstream(caplog):
+    stream = CurrentStream()
+
+    def left():
+        yield chunk("Hi", id="chatcmpl-1")
+        stream.disconnect()
+        raise OSError("shut down")
+
+    with showing(stream), pytest.raises(OSError, match="shut down"):
+        list(relay(left()))
+    assert "upstream failed" not in caplog.text
 
 
 def test_no_close_of_an_upstream_hides_why_it_failed():

@@ -445,6 +445,67 @@ def test_a_raw_response_of_anthropic_is_relayed_as_its_bytes(api, file):
         assert outcome(relay(response)) == outcome(relay([body]))
 
 
+@contextmanager
+def openai_helper(base_url, api):
+    with openai_client(base_url) as client:
+        resource = client.responses if api == "responses" else client.chat.completions
+        if not hasattr(resource, "stream"):
+            pytest.skip("this openai has no stream helpers")
+        fields = {"model": "m", "input": "Hi"} if api == "responses" else ASKED
+        with resource.stream(**fields) as stream:
+            yield stream
+
+
+@contextmanager
+def anthropic_helper(base_url, api):
+    anthropic = module("anthropic")
+    options = {"base_url": base_url[: -len("/v1")], "api_key": "x", "max_retries": 0}
+    http_client = anthropic.DefaultHttpxClient(verify=False)
+    with closing(anthropic.Anthropic(http_client=http_client, **options)) as client:
+        asked = {"model": "m", "max_tokens": 9, "messages": ASKED["messages"]}
+        with client.messages.stream(**asked) as stream:
+            yield stream
+
+
+HELPED = {
+    "openai-chat-tool-call.sse": (openai_helper, "chat.completions"),
+    "openai-chat-n3-choices.sse": (openai_helper, "chat.completions"),
+    "openai-responses-function-call.sse": (openai_helper, "responses"),
+    "anthropic-parallel-tool-use.sse": (anthropic_helper, "anthropic.messages"),
+    "anthropic-thinking-signature.sse": (anthropic_helper, "anthropic.messages"),
+}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the recordings of real vendors are not here")
+@pytest.mark.parametrize(("file", "helper"), HELPED.items(), ids=HELPED)
+def test_what_a_stream_helper_adds_to_the_wire_is_not_relayed_twice(file, helper):
+    body = (SHARED / file).read_bytes()
+    with played(*helper, body) as stream:
+        assert outcome(relay(stream)) == outcome(relay([body]))
+    if helper[1] == "chat.completions":
+        with played(*helper, body) as stream:
+            sent = [event["data"] for event in relay(stream, shape="openai")]
+        assert len(sent) == body.count(b"data: ")
+
+
+def test_a_stream_helper_that_was_not_entered_is_told():
+    anthropic = module("anthropic")
+    manager = anthropic.Anthropic(api_key="x").messages.stream(
+        model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
+    )
+    with pytest.raises(OptionError, match="enter it: with"):
+        relay(manager)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the recordings of real vendors are not here")
+def test_an_answer_that_is_no_stream_is_told_so_of_any_api():
+    if OPENAI < (1, 0):
+        pytest.skip("openai 0.28 does not have these")
+    types = pytest.importorskip("openai.types.responses")
+    with pytest.raises(OptionError, match="stream=True"):
+        relay(types.Response.construct(id="resp_1", output=[]))
+
+
 def test_a_raw_response_of_openai_is_relayed_as_its_bytes():
     if OPENAI < (1, 0):
         pytest.skip("openai 0.28 has no raw responses")
