@@ -532,6 +532,14 @@ def test_an_error_of_every_vendor_is_one(frame, shape):
         next(came)
 
 
+@pytest.mark.parametrize("name", ["response.created", "content_block_delta", "x"])
+@pytest.mark.parametrize("shape", ["text", "openai"])
+def test_half_an_event_under_a_name_is_no_event_to_pass_over(name, shape):
+    frame = f'event: {name}\ndata: {{"type": "{name}", "de\n\n'.encode()
+    with pytest.raises(UpstreamError, match="expected JSON"):
+        list(relay([frame], shape=shape))
+
+
 def test_an_event_that_nobody_knows_is_passed_over():
     strange = b"event: tick\ndata: tock\n\nevent: empty\ndata:\n\ndata:\n\ndata: [7]\n\n"
     assert texts(list(relay([strange, line(chunk("Hi"))]))) == ["Hi"]

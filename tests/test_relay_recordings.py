@@ -374,3 +374,32 @@ def test_a_field_of_no_meaning_for_the_text_loses_none_of_it(row):
         mutated[number] = changed(chunks[number], path, chosen.choice(ANYTHING))
         events, error = outcome(relay(mutated))
         assert (said(events), error) == (expected, None), path
+
+
+@each
+def test_an_event_that_was_cut_short_is_never_passed_over(row):
+    chosen = random.Random(row["file"])
+    body = body_of(row)
+    starts = [at for at in range(len(body)) if body.startswith(b"\ndata: {", at)]
+    if fails(row) or not starts or row["vendor"] == "replicate":
+        pytest.skip("it fails by itself, or its data is no JSON")
+    for start in chosen.sample(starts, min(5, len(starts))):
+        end = min(at for at in (body.find(e, start + 1) for e in (b"\n", b"\r")) if at > 0)
+        damaged = body[: chosen.randrange(start + 8, end)] + body[end:]
+        for shape in ("text", "openai"):
+            sent, error = outcome(relay([damaged], shape=shape))
+            assert error is not None
+            assert on_the_wire(sent) in on_the_wire(outcome(relay([body], shape=shape))[0])
+
+
+@each
+def test_damaged_bytes_are_relayed_or_refused(row):
+    chosen = random.Random(row["file"])
+    body = bytearray(body_of(row)[:20000])
+    for _ in range(20):
+        damaged = bytearray(body)
+        for _ in range(chosen.randrange(1, 6)):
+            damaged[chosen.randrange(len(body))] = chosen.choice(b'\r\n:{}[]",\\\x00\xff\xc3 a7')
+        for shape in ("text", "openai"):
+            sent, _ = outcome(relay([bytes(damaged)], shape=shape))  # or another exception
+            EventParser().feed(on_the_wire(sent))

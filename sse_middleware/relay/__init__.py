@@ -49,6 +49,7 @@ def relay(upstream: Iterable[Any], *, shape: str = "text", key: str = "data") ->
         UpstreamError: on iteration; the upstream answered with an error, with something that is
             no event stream, or reported an error in mid-stream. What its client raises (a cut, a
             timeout) is raised as it is.
+        EventTooLargeError: on iteration; an event of the upstream is past 16 MiB.
     """
     if shape not in ("text", "openai"):
         raise OptionError("shape", shown(shape), "'text' or 'openai'")

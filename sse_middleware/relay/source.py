@@ -21,6 +21,8 @@ __all__ = ["Record", "checked", "records"]
 _DONE = "[DONE]"
 _READ_BYTES = 65536
 _NAME = re.compile(r"[\w.]+\Z", re.ASCII)  # what may stand on the wire as the name of an event
+#: How the names begin of the events that hold JSON, whatever has become of it on the way.
+_JSON_EVENTS = ("message", "content", "completion", "response.", "thread.", "tool-", "transcript.")
 #: What anthropic's and openai's stream helpers yield beside the events of the wire.
 _DERIVED = ("text", "thinking", "citation", "signature", "input_json")
 _DERIVED_PREFIXES = ("content.", "refusal.", "tool_calls.", "logprobs.")
@@ -130,7 +132,7 @@ def _from_frame(frame: Frame) -> Optional[Record]:
     try:
         return Record(name, json.loads(data), frame)
     except (ValueError, RecursionError) as error:
-        if name == "message":
+        if data.startswith(("{", "[")) or name.startswith(_JSON_EVENTS):
             raise UpstreamError(f"upstream sent {shown(data)}: expected JSON") from error
         return Record(name, data, frame)  # an event that nobody here knows
 
