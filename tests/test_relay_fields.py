@@ -94,3 +94,36 @@ def test_json_is_what_every_reader_takes():
 
 def test_half_a_pair_is_replaced_and_a_whole_one_joined():
     assert whole_text("a\ud83d\ude00b\ud83dc") == "a😀b\ufffdc"
+
+
+def test_usage_that_no_json_can_say_is_passed_over():
+    deep = {}
+    for _ in range(100_000):
+        deep = {"deep": deep}
+    for usage in (deep, object(), {"a": object()}):
+        events = list(relay([{"choices": [{"delta": {"content": "Hi"}}], "usage": usage}]))
+        assert [event["event"] for event in events] == ["message", "close"]
+
+
+def test_a_chunk_that_no_json_can_say_is_refused_in_the_shape_of_openai():
+    with pytest.raises(UpstreamError, match="expected JSON"):
+        list(relay([{"a": object()}], shape="openai"))
+
+
+class OpenAIOnPydantic1:
+    def model_dump(self, *, by_alias, exclude_unset, warnings=True):
+        if warnings is not True:
+            raise ValueError("warnings is only supported in Pydantic v2")
+        return {"by_alias": by_alias, "exclude_unset": exclude_unset}
+
+
+class Pydantic1:
+    __fields_set__ = ()
+
+    def dict(self, *, by_alias, exclude_unset):
+        return {"by_alias": by_alias, "exclude_unset": exclude_unset}
+
+
+@pytest.mark.parametrize("model", [OpenAIOnPydantic1, Pydantic1])
+def test_objects_of_pydantic_1_are_read_too(model):
+    assert json_text(model()) == '{"by_alias":true,"exclude_unset":true}'

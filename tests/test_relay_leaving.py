@@ -42,6 +42,10 @@ def by_openai_raw_response(base_url):
     return openai_completions(base_url).with_raw_response.create(**ASKED)
 
 
+def by_openai_streaming_response(base_url):
+    return openai_completions(base_url).with_streaming_response.create(**ASKED).__enter__()
+
+
 def by_anthropic(base_url):
     anthropic = pytest.importorskip("anthropic")
     http_client = anthropic.DefaultHttpxClient(trust_env=False, verify=False)
@@ -57,7 +61,15 @@ def by_urllib(base_url):
     return build_opener(ProxyHandler({})).open(request)
 
 
-ASKS = [by_requests, by_httpx, by_openai, by_openai_raw_response, by_anthropic, by_urllib]
+ASKS = [
+    by_requests,
+    by_httpx,
+    by_openai,
+    by_openai_raw_response,
+    by_openai_streaming_response,
+    by_anthropic,
+    by_urllib,
+]
 DELTA = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"Hi"}}\n\n'
 )

@@ -25,8 +25,8 @@ def chunk_events(records: Iterable[Record]) -> Iterator[Union[Dict[str, Any], by
         item = _from_object(record) if record.frame is None else _from_frame(record.frame)
         if record.is_done:
             done = item
-            break
-        yield item
+        else:
+            yield item
     yield done
     stream.ended = True
 

@@ -66,14 +66,14 @@ def log_failure(error: Exception, upstream: Any, answer_id: Optional[str]) -> No
     """Log the id under which the vendor knows the request, and keep it on an `UpstreamError`."""
     found = _find_header(error) or _find_header(upstream) or answer_id
     if isinstance(error, UpstreamError):
-        found = error.request_id = error.request_id or found
+        error.request_id = found
     if found:
         _log.warning("upstream failed (request id %s): %s", shown(found), type(error).__name__)
 
 
 def _find_header(holder: Any) -> Optional[str]:
     """The id among the headers of a response, of an SDK's stream or of its error."""
-    for path in (("headers",), ("response", "headers"), ("http_response", "headers")):
+    for path in (("headers",), ("response", "headers")):
         headers = get(holder, *path)
         for name in _ID_HEADERS if hasattr(headers, "get") else ():
             found = as_text(headers.get(name))

@@ -73,7 +73,10 @@ def whole_text(text: str) -> str:
 def plain(thing: Any) -> Any:
     """An SDK's object as dicts and lists, with the fields that the upstream sent."""
     if hasattr(thing, "model_dump"):
-        return thing.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+        try:
+            return thing.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+        except ValueError:  # openai on pydantic 1, which has no such option
+            return thing.model_dump(by_alias=True, exclude_unset=True)
     if isinstance(thing, Mapping):
         return dict(thing)
     if hasattr(thing, "__fields_set__"):  # pydantic 1

@@ -38,7 +38,6 @@ class Frames:
         self._parser = EventParser(max_event_bytes=_MAX_EVENT_BYTES)
         self._line = bytearray()
         self._raw = bytearray()
-        self._skips_lf = False
         self._at_start = True
 
     def feed(self, data: Union[bytes, bytearray, memoryview]) -> Iterator[Frame]:
@@ -48,10 +47,6 @@ class Frames:
             EventTooLargeError: an event is past 16 MiB.
         """
         for piece in bytes(data).splitlines(keepends=True):
-            if self._skips_lf and piece == b"\n":
-                self._skips_lf = False
-                continue
-            self._skips_lf = False
             if self._line.endswith(b"\r") and piece != b"\n":
                 yield from self._end_line()
             self._line += piece
@@ -69,10 +64,8 @@ class Frames:
         self._at_start = False
         if line.startswith(b":"):
             return
-        if line == b"\r":
-            self._skips_lf = True
-            if self._raw.endswith(b"\r\n"):
-                line = b"\r\n"  # its other half is still on its way
+        if line == b"\r" and self._raw.endswith(b"\r\n"):
+            line = b"\r\n"  # its other half is still on its way, and will be one more blank line
         self._raw += line
         events = self._parser.feed(line)
         if line in (b"\n", b"\r\n", b"\r"):

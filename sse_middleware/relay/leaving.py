@@ -11,9 +11,8 @@ _log = logging.getLogger("sse_middleware")
 
 def close(upstream: Any) -> None:
     """Close ``upstream``, if it can be; what fails then is logged and hides nothing."""
-    response = getattr(upstream, "http_response", upstream)  # of an SDK's raw response
     try:
-        getattr(response, "close", _nothing)()
+        getattr(upstream, "close", _nothing)()
     except Exception:
         _log.debug("closing an upstream failed", exc_info=True)
 
@@ -25,7 +24,7 @@ def _nothing() -> None:
 def abort(upstream: Any) -> None:
     """Let a read of ``upstream`` return that waits in another thread: closing alone does not."""
     response = getattr(upstream, "response", upstream)  # of the SDK's stream
-    response = getattr(response, "http_response", response)
+    response = getattr(response, "http_response", response)  # of its raw response
     for find in (_httpx_socket, _urllib3_socket, _http_client_socket):
         try:
             find(response).shutdown(socket.SHUT_RDWR)

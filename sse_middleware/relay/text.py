@@ -31,8 +31,6 @@ def _numbers() -> Iterable[Mapping[str, int]]:
 def _pieces(records: Iterable[Record]) -> Iterator[Piece]:
     reader, surrogates = Reader(), _Surrogates()
     for record in records:
-        if record.is_done:
-            break
         for piece in reader.read(record):
             yield surrogates.joined(piece) if isinstance(piece, Said) else piece
     yield from surrogates.left()
