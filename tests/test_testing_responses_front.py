@@ -132,7 +132,7 @@ def test_a_response_that_nobody_keeps_was_left(upstream, mock):
 @pytest.mark.parametrize(
     "timeout",
     [5, 5.0, (1, 5), (None, 5), urllib3.Timeout(connect=1, read=5), urllib3.Timeout(total=5)],
-    ids=repr,
+    ids=["int", "float", "pair", "read alone", "Timeout", "Timeout in all"],
 )
 def test_the_read_timeout_passes_on_the_virtual_clock(upstream, mock, timeout):
     clock = PassingClock()
