@@ -10,6 +10,7 @@ import pytest
 from sse_middleware import EventParser, encode
 from sse_middleware.errors import UpstreamError
 from sse_middleware.relay import relay
+from sse_middleware.testing import Recording, rechunk
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "recordings"
 pytestmark = pytest.mark.skipif(
@@ -166,17 +167,13 @@ def test_the_text_is_what_an_independent_reading_finds(row):
 
 
 @each
-def test_the_events_are_the_same_however_the_bytes_are_cut(row):
-    body = body_of(row)
-    cuts = random.Random(row["file"])
-    places = sorted(cuts.randrange(len(body)) for _ in range(200))
-    pieces = [body[a:b] for a, b in zip([0, *places], [*places, len(body)])]
+def test_the_events_are_the_same_in_every_rechunk_mode(row):
+    recording = Recording.load(SHARED / row["file"])
     for shape in ("text", "openai"):
-        whole = outcome(relay([body], shape=shape))
-        assert repr(outcome(relay(pieces, shape=shape))) == repr(whole)
-        if len(body) < 5000:
-            bytewise = [body[i : i + 1] for i in range(len(body))]
-            assert repr(outcome(relay(bytewise, shape=shape))) == repr(whole)
+        whole = repr(outcome(relay([recording.body], shape=shape)))
+        for mode in (*rechunk.MODES, rechunk.seeded(len(recording.body))):
+            pieces = [data for _, data in mode(recording).pieces()]
+            assert repr(outcome(relay(pieces, shape=shape))) == whole, mode.__name__
 
 
 @pytest.mark.parametrize("choice", [0, 1, 2])
