@@ -318,6 +318,7 @@ def test_a_clock_is_handed_to_the_app_itself():
 
 OPTION_ERRORS = {
     "app": (lambda: StreamClient(7), "app_or_url is 7: expected a WSGI app, or a URL"),
+    "no app": (lambda: StreamClient(None), "app_or_url is None: expected a WSGI app, or a URL"),
     "url": (lambda: StreamClient("localhost:80"), "app_or_url is 'localhost:80': expected"),
     "port": (lambda: StreamClient("http://localhost:eighty"), "app_or_url is 'http://localhost:e"),
     "clock": (lambda: StreamClient("http://x", clock=VirtualClock()), "clock is .*: expected None"),
@@ -351,7 +352,7 @@ def test_a_stream_is_read_inside_its_with_and_only_once():
     with opened:
         opened.event()
     assert opened.event().data == "2"
-    with pytest.raises(StreamEndedError):
+    with pytest.raises(StreamEndedError, match="the 'with' was left before the next event"):
         opened.event()
     with pytest.raises(SSEError, match="opened before"), opened:
         pass
@@ -1270,6 +1271,16 @@ def test_a_server_that_is_not_there_is_told():
     opened = StreamClient(f"http://127.0.0.1:{port}").get("/")
     with opened as stream, pytest.raises(ConnectionRefusedError):
         stream.event()
+
+
+@pytest.mark.parametrize("headers", [{}, {"host": "app.test"}], ids=["its own", "the test's"])
+def test_a_request_names_one_host(sends, headers):
+    url, received = sends(HEAD + b"\r\n" + EVENT)
+    with StreamClient(url).get("/", headers=headers) as stream:
+        stream.event()
+    hosts = [line for line in received[0].split(b"\r\n") if line.lower().startswith(b"host:")]
+    expected = headers.get("host") or url.partition("//")[2]
+    assert [host[5:].strip().decode() for host in hosts] == [expected]
 
 
 def test_a_proxy_in_the_environment_is_not_used(sends, monkeypatch):

@@ -62,6 +62,7 @@ FAULTS = [
     ),
     pytest.param(b"id: 10\ndata: 1\n\nid: 9\ndata: 2\n\n", ["SSE109"], id="number down"),
     pytest.param(b"id: s-10\ndata: 1\n\nid: s-9\ndata: 2\n\n", ["SSE109"], id="behind a prefix"),
+    pytest.param(b"id: evt10\ndata: 1\n\nid: evt9\ndata: 2\n\n", ["SSE109"], id="after letters"),
     pytest.param(b"retry: 1.5\ndata: a\n\n", ["SSE110"], id="a fraction"),
     pytest.param(b"retry:\ndata: a\n\n", ["SSE110"], id="no time"),
     pytest.param("retry: ٣\ndata: a\n\n".encode(), ["SSE110"], id="digits that are not ASCII"),

@@ -297,7 +297,15 @@ def typed(content_type, *items):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/html", "Text/Plain; charset=utf-8", "application/json", "text/eventstream", None],
+    [
+        "text/html",
+        "Text/Plain; charset=utf-8",
+        "application/json",
+        "application/x-ndjson",
+        "text/stream",
+        "text/eventstream",
+        None,
+    ],
 )
 @pytest.mark.parametrize(
     "items",
@@ -355,6 +363,34 @@ def test_a_second_start_response_with_exc_info_is_the_servers_business():
         return yield_first
 
     assert serve(FramingLint(app)) == b"data: 1\n\n"
+
+
+def replacing(first, second, headers):
+    """An app whose generator answers anew, with exc_info, before its first item."""
+
+    def body(start_response):
+        try:
+            raise ValueError
+        except ValueError:
+            start_response("500 Oops", headers, sys.exc_info())
+        yield second
+
+    def app(environ, start_response):
+        start_response("200 OK", first)
+        return body(start_response)
+
+    return app
+
+
+def test_an_error_page_that_replaces_a_stream_is_no_stream():
+    page = replacing(stream_headers([]), b"<h1>Oops</h1>", [("Content-Type", "text/html")])
+    with FramingLint(page) as checked:
+        assert serve(checked) == b"<h1>Oops</h1>"
+
+
+def test_a_stream_that_replaces_a_page_is_a_stream():
+    plain = [("Content-Type", "text/html")]
+    assert fault(FramingLint(replacing(plain, b"Data: 1\n\n", stream_headers([])))) == ["SSE104"]
 
 
 def test_faults_of_write_are_raised_when_the_app_returns():

@@ -9,7 +9,7 @@ from typing import Dict, Optional, Tuple
 
 __all__ = ["Ids"]
 
-_NUMBERED = re.compile(rb"(|.+[-:_/#])([0-9]{1,300})", re.DOTALL)
+_NUMBERED = re.compile(rb"(|[A-Za-z]+|.+[-:_/#])([0-9]{1,300})", re.DOTALL)
 _KEPT = 4096
 
 

@@ -120,7 +120,8 @@ _TABLE = [
         "field-twice",
         "one event has this field twice",
         "The last one counts. Mostly it means that the blank line between two events is missing: "
-        "then their data arrive as one, under the second name.",
+        "then their data arrive as one, under the second name. Of 'event' and 'id' only: a "
+        "second 'retry' does no harm.",
         r"end every event with a blank line ('\n\n')",
     ),
     Rule(

@@ -4,6 +4,7 @@ Faults gather here and are raised by ``fail`` when control is back in a frame th
 the test) has called.
 """
 
+import re
 from typing import Any, Callable, List, Set, Tuple
 
 from sse_middleware.errors import shown
@@ -23,7 +24,7 @@ __all__ = ["Seam"]
 
 _NO_CONTENT = ("1", "204", "205", "304")
 #: Types under which events are sent by mistake; others may look like events by chance.
-_MISTAKEN = {"", "text/html", "text/plain", "application/json", "application/octet-stream"}
+_MISTAKEN = re.compile(r"|text/(html|plain)|.*(event|stream|json).*")
 _BLANK = b"\n"
 _NAMES = (b"", b"data", b"event", b"id", b"retry")  # the first is that of a comment
 #: Iterators that hold nothing but what is in memory, and so have nothing to close.
@@ -64,6 +65,7 @@ class Seam:
         self._status, self._headers = str(status), list(headers)
         self._is_late = self._is_late or (self._is_returned and not self._is_started)
         self._is_started = True
+        self._is_judged = self._is_judged and self._items > 0  # exc_info may replace the answer
         self._write = self._server(
             *((status, headers, exc_info) if exc_info else (status, headers))
         )
@@ -122,8 +124,8 @@ class Seam:
         self._fail(problems)
 
     def _judge_late(self, body: Any) -> None:
-        """An app that is a generator function starts its response here."""
-        if self._is_late and not self._is_judged:
+        """An app that is a generator function starts its response here; another may replace it."""
+        if self._is_started and not self._is_judged:
             self._judge_headers()
             self._judge_body(body)
 
@@ -175,7 +177,7 @@ class Seam:
         """Whether what looks like events is events: YAML, for one, may look the same."""
         content_type = find_header(self._headers, "content-type") or ""
         media_type = content_type.partition(";")[0].strip().lower()
-        if media_type in _MISTAKEN or "event" in media_type:
+        if _MISTAKEN.fullmatch(media_type):
             return True
         return accepts_event_stream(self._environ.get("HTTP_ACCEPT", ""))
 

@@ -172,7 +172,6 @@ class StreamCheck:
             self._block.id = value
 
     def _take_retry(self, line: Line, value: bytes) -> None:
-        self._judge_twice(line, self._block.retry)
         if value.isdigit():
             self._block.retry = value
         else:

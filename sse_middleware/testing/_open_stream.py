@@ -234,7 +234,8 @@ class OpenStream:
         if isinstance(self._failure, CutOff):
             text = f"the connection was cut before {wanted} ({self._failure})"
             return StreamCutError(f"{text}: {self._so_far()}")
-        return StreamEndedError(f"the response ended before {wanted}: {self._so_far()}")
+        what = "response ended" if self.ended else "'with' was left"
+        return StreamEndedError(f"the {what} before {wanted}: {self._so_far()}")
 
     def _so_far(self) -> str:
         answer = self._steps.exchange.answer

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 from urllib.parse import SplitResult, quote, urlsplit
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.headers import Headers
+from sse_middleware.headers import Headers, find_header
 from sse_middleware.testing._steps import Answer, CutOff
 
 __all__ = ["OverSocket", "split_url"]
@@ -46,7 +46,8 @@ class OverSocket:
         """Send the request, and wait for the headers."""
         self._connection.connect()
         self._socket = self._connection.sock
-        self._connection.putrequest(*self._request, skip_accept_encoding=True)
+        has_host = find_header(self._headers, "host") is not None
+        self._connection.putrequest(*self._request, skip_host=has_host, skip_accept_encoding=True)
         for name, value in self._headers:
             self._connection.putheader(name, value)
         self._connection.endheaders(self._body or None)

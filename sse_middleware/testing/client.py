@@ -59,7 +59,7 @@ class StreamClient:
         self._app = None if isinstance(app_or_url, str) else app_or_url
         self._base = split_url(app_or_url) if isinstance(app_or_url, str) else None
         self._clock = clock
-        if self._app is not None and not callable(self._app):
+        if self._base is None and not callable(self._app):
             raise OptionError("app_or_url", shown(app_or_url), "a WSGI app, or a URL")
         if self._base is not None and clock is not None:
             raise OptionError("clock", shown(clock), "None, as a running server has its own")
