@@ -1112,9 +1112,7 @@ def served():
 
     yield serve
     for server, thread in servers:
-        server.maintenance = lambda now: None  # it would look at what is closed
-        server.pull_trigger()
-        server.close()
+        server.trigger.pull_trigger(server.close)  # in its own thread, which waits on its sockets
         thread.join(DEADLINE_S)
 
 
