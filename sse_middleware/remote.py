@@ -5,6 +5,7 @@ that thread asks. Which of the two says what the response is, the app with its f
 server's thread that opens a silent stream, is decided by who claims it first.
 """
 
+import errno
 import logging
 from typing import Any, Iterable, List, Optional
 
@@ -96,7 +97,8 @@ class RemoteAnswer(Answer):
             self.forward()
         self.has_written = True
         self.ready(is_stream=self.is_stream)
-        self._hand.put(data)
+        if not self._hand.put(data):
+            raise BrokenPipeError(errno.EPIPE, "the client left")  # as a server's own write does
 
     def _refuse(self, *answer: Any) -> None:
         raise ResponseError("the server cannot be told from a worker")

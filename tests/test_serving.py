@@ -1104,3 +1104,22 @@ def assert_logged(caplog, text):
             return
         pause.wait(0.01)
     raise AssertionError(f"{text!r} was not logged in time")
+
+
+def test_an_app_that_writes_is_told_that_its_client_left():
+    told = Queue()
+
+    def app(environ, start_response):
+        write = start_response("200 OK", SSE)
+        try:
+            while True:
+                write(b"data: x\n\n")
+        except OSError as error:
+            told.put(error)
+            return []
+
+    app, _ = wrapped(app)
+    reader = Reader(app, validate=False).started()
+    assert reader.next().startswith(b"data: x\n\n")
+    reader.body.close()
+    assert isinstance(told.get(timeout=DEADLINE_S), BrokenPipeError)

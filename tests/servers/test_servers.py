@@ -11,10 +11,13 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from apps import driven
 from client import EVENT_STREAM, Connection, fetch
 from launch import ONE_UWSGI_THREAD, SERVERS, launch, start
 
 from conftest import require
+from sse_middleware import Event, SSEMiddleware
+from sse_middleware.testing import StreamClient
 
 #: What ``apps`` asks for.
 HEARTBEAT_S = 0.3
@@ -39,6 +42,29 @@ def test_an_event_arrives_before_the_next_is_made(process, desk, accept, declare
         line.tell("end")
         assert response.event() == {"event": "close", "id": "sse:end", "data": ""}
         response.rest()
+    line.fact("closed")
+
+
+@pytest.mark.parametrize("where", ["on the server", "in this process"])
+def test_the_stream_client_reads_what_a_test_reads_of_the_app_itself(process, desk, where):
+    if where == "on the server":
+        client = StreamClient(f"http://127.0.0.1:{process.port}")
+    else:
+        client = StreamClient(SSEMiddleware(driven, heartbeat=HEARTBEAT_S, end_event="close"))
+    with client.get(desk.path("/driven")) as stream:
+        line = desk.line()
+        line.tell("yield", {"data": "opens"})
+        assert stream.event() == Event("opens")
+        assert stream.status_code == 200
+        assert stream.headers["X-Accel-Buffering"] == "no"
+        line.tell("yield", {"event": "count", "id": 1, "data": [1]})
+        counted = stream.event()
+        assert (counted.event, counted.id, counted.json()) == ("count", "1", [1])
+        assert stream.comment() == ""
+        with pytest.raises(TimeoutError):
+            stream.event(timeout=0.1)
+        line.tell("end")
+        assert [(event.event, event.data) for event in stream] == [("close", "")]
     line.fact("closed")
 
 
