@@ -107,6 +107,42 @@ def test_the_headers_and_the_token_that_a_tool_is_to_send_are_marked():
     }
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "auth",
+        "oauth",
+        "bearer",
+        "pwd",
+        "db_pwd",
+        "passphrase",
+        "dbPassword",
+        "githubToken",
+        "tokens",
+        "secrets",
+        "secretKey",
+        "api_keys",
+        "X-Api-Key",
+        "accessKey",
+        "signing_key",
+        "sessionCookies",
+    ],
+)
+def test_what_a_tool_has_under_the_name_of_a_secret_is_marked(key):
+    body = {"tools": [{key: "whatever", "more": {key: ["it", {"is": "x"}]}}]}
+    assert redact.kept_body(body)["tools"] == [{key: "***", "more": {key: ["***", {"is": "***"}]}}]
+
+
+def test_a_secret_in_the_name_of_a_kept_header_is_masked():
+    kept = redact.kept_headers([("x-ratelimit-sk-proj-0123456789abcdef", "1")])
+    assert kept == {"x-ratelimit-sk-proj-" + "*" * 16: "1"}
+
+
+def test_a_number_under_the_name_of_a_secret_becomes_another_number():
+    body = {"tools": [{"password": 123456789012}]}
+    assert redact.kept_body(body) == {"tools": [{"password": 111111111111}]}
+
+
 def test_the_schema_of_a_tool_is_kept():
     schema = {"type": "object", "properties": {"city": {"type": "string", "enum": ["a"]}}}
     body = {"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}

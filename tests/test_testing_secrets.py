@@ -65,6 +65,9 @@ SECRETS = {
     "aws_secret_access_key": ("aws_secret_access_key = ", BASE64),
     "X-Amz-Signature": ("X-Amz-Signature=", HEX * 4),
     "a password in a URL": ("postgres://ada:", "hunter2"),
+    "a password in a URL, without a name": ("redis://:", "hunter2"),
+    "a key in a URL": ("https://", "a1b2c3d4e5f6"),
+    "a password in a URL whose slashes are escaped": ("https:\\/\\/ada:", "hunter2"),
 }
 #: What stands before a secret in the text of a stream.
 BEFORE = {
@@ -86,7 +89,7 @@ BEFORE = {
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
 @pytest.mark.parametrize(("lead", "secret"), SECRETS.values(), ids=SECRETS)
 def test_a_secret_is_masked_wherever_it_stands(lead, secret, before):
-    after = "@host/db" if "://" in lead else '"}'
+    after = "@host/db" if "/" in lead else '"}'
     text = f'data: {{"text": "{before}{lead}{secret}{after}\n\n'
     got = masked(text.encode()).decode()
     assert len(got) == len(text)
@@ -219,6 +222,29 @@ def test_an_escape_behind_an_equals_sign_stays_one():
         assert "key=" in json.loads(masked(body))["text"]
 
 
+NUMBERS = [123456789012, -123456789012, 1234567.5, 1.5e300, 12345678]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("name", ["password", "api_key", "x-secret", "session_token"])
+def test_a_number_of_json_under_a_telling_key_becomes_another_number(name, number):
+    body = json.dumps({"a": {name: number}, "b": "c"}).encode()
+    once = masked(body)
+    assert json.loads(once) == {"a": {name: int("1" * len(str(number)))}, "b": "c"}
+    assert (len(once), masked(once)) == (len(body), once)
+
+
+def test_a_number_in_a_string_of_json_becomes_another_number():
+    inner = json.dumps({"password": 123456789012})
+    [value] = json.loads(masked(json.dumps([inner]).encode()))
+    assert json.loads(value) == {"password": 111111111111}
+
+
+def test_a_number_that_is_not_of_json_is_masked_as_any_other_text():
+    assert masked(b"password=123456789012") == b"password=************"
+    assert masked(b"password: 123456789012") == b"password: ************"
+
+
 def test_json_stays_json():
     hypothesis = pytest.importorskip("hypothesis")
     from hypothesis import strategies as st
@@ -227,7 +253,10 @@ def test_json_stays_json():
     pieces += ["\n", '"', "\\", "/", "-----BEGIN A KEY-----", "é", '{"password": "x"}', "bearer "]
     texts = st.lists(st.sampled_from(pieces), max_size=6).map("".join)
 
-    @hypothesis.given(st.dictionaries(texts, texts | st.lists(texts)), st.booleans())
+    names = texts | st.sampled_from(["password", "api_key"])
+    values = texts | st.lists(texts) | st.integers() | st.floats(allow_nan=False)
+
+    @hypothesis.given(st.dictionaries(names, values), st.booleans())
     def check(value, is_ascii):
         body = json.dumps(value, ensure_ascii=is_ascii).encode()
         json.loads(masked(body))

@@ -93,8 +93,8 @@ _REQUEST_IDS = ("request-id", "x-request-id")
 _FAKE_ID = "req_0000000000000000"
 #: In a kept value at any depth, such as the headers that a tool is to send.
 _SECRET_KEY = re.compile(
-    r"(.*[-_])?(authorization|headers|cookies?|credentials?|passw(or)?d|secret|token"
-    r"|api[-_]?key|apikey|private[-_]?key|access[-_]?key)",
+    r".*(authorization|auth|bearer|headers|cookies?|credentials?|passw(or)?d|passwords|pwd|passphrase"
+    r"|secrets?|tokens?|(api|access|private|secret|signing)[-_]?keys?)",
     re.IGNORECASE,
 )
 
@@ -206,7 +206,7 @@ def _kept(pairs: Iterable[Tuple[str, str]], allowed: "Pattern[str]") -> Dict[str
     kept: Dict[str, str] = {}
     for name, value in pairs:
         if allowed.fullmatch(name):
-            first = names.setdefault(name.lower(), name)
+            first = names.setdefault(name.lower(), _kept_text(name))
             value = _kept_text(value)
             kept[first] = f"{kept[first]}, {value}" if first in kept else value
     return kept

@@ -15,6 +15,7 @@ __all__ = ["masked"]
 
 _START = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 _MASK = b"*"
+_NUMBER_MASK = b"1"  # JSON that was one stays one: it has no leading zeros, and no asterisks
 _DIGIT = rb"(?=[A-Za-z_-]{0,60}[0-9*])"
 
 #: Prefixes that issuers give their keys, and how the rest looks.
@@ -60,12 +61,17 @@ _QUOTED = re.compile(
 )
 #: ``api_key=...`` and ``key=...`` in a query, a file of settings, a line of a shell.
 _ASSIGNED = re.compile(
-    rb"(" + _START + rb"(?:" + _NAME + rb"[\"']?\s{0,9}(?:=|:)\s{0,9}"
+    rb"(" + _START + rb"(?:" + _NAME + rb"(?:\\{0,3}[\"'])?\s{0,9}(?:=|:)\s{0,9}"
     rb"|(?:[a-z0-9]{1,20}[-_]){0,4}(?:key|token|sig|signature|credential)=)(?:\\{0,3}[\"'])?)"
     rb"(?=[A-Za-z+/=_.~-]{0,200}[0-9*]|" + _VALUE + rb"{32})(" + _VALUE + rb"{8,})",
     re.IGNORECASE,
 )
-_USERINFO = re.compile(rb"(://[^\s:@/\"'\\]{1,200}:)([^\s@/\"'\\]{1,200})(?=@)")
+_JSON_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[Ee][+-]?[0-9]+)?")
+_JSON_NAME_END = re.compile(rb"\"\s{0,9}:\s{0,9}\Z")
+#: The password; without one the name, which is a key then.
+_USERINFO = re.compile(
+    rb"(:(?:\\{0,3}/){2}(?:[^\s:@/\"'\\]{0,200}:)?)([^\s:@/\"'\\][^\s@/\"'\\]{0,199})(?=@)"
+)
 _PERSON = re.compile(
     rb'("(?:user|safety_identifier|prompt_cache_key|organization)"\s{0,9}:\s{0,9}")'
     rb'((?:\\.|[^"\\\r\n])+)'
@@ -79,6 +85,8 @@ _PEM_TEXT = re.compile(
 
 def masked(body: bytes) -> bytes:
     """``body``, as long as it was, with ``*`` in place of what is shaped like a secret.
+
+    A number of JSON becomes one of as many ``1``.
 
     >>> masked(b'data: {"text": "My key is sk-proj-1234567890abcdef."}')
     b'data: {"text": "My key is sk-proj-****************."}'
@@ -99,7 +107,8 @@ def _key_masked(found: "Match[bytes]") -> bytes:
 
 def _value_masked(found: "Match[bytes]") -> bytes:
     name, value = _name_and_value(found)
-    return name + _MASK * len(value)
+    is_number = _JSON_NUMBER.fullmatch(value) and _JSON_NAME_END.search(name)
+    return name + (_NUMBER_MASK if is_number else _MASK) * len(value)
 
 
 def _name_and_value(found: "Match[bytes]") -> Tuple[bytes, bytes]:
