@@ -107,27 +107,27 @@ def test_the_headers_and_the_token_that_a_tool_is_to_send_are_marked():
     }
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "auth",
-        "oauth",
-        "bearer",
-        "pwd",
-        "db_pwd",
-        "passphrase",
-        "dbPassword",
-        "githubToken",
-        "tokens",
-        "secrets",
-        "secretKey",
-        "api_keys",
-        "X-Api-Key",
-        "accessKey",
-        "signing_key",
-        "sessionCookies",
-    ],
-)
+SECRET_KEYS = [
+    "auth",
+    "oauth",
+    "bearer",
+    "pwd",
+    "db_pwd",
+    "passphrase",
+    "dbPassword",
+    "githubToken",
+    "tokens",
+    "secrets",
+    "secretKey",
+    "api_keys",
+    "X-Api-Key",
+    "accessKey",
+    "signing_key",
+    "sessionCookies",
+]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
 def test_what_a_tool_has_under_the_name_of_a_secret_is_marked(key):
     body = {"tools": [{key: "whatever", "more": {key: ["it", {"is": "x"}]}}]}
     assert redact.kept_body(body)["tools"] == [{key: "***", "more": {key: ["***", {"is": "***"}]}}]
@@ -141,6 +141,13 @@ def test_a_secret_in_the_name_of_a_kept_header_is_masked():
 def test_a_number_under_the_name_of_a_secret_becomes_another_number():
     body = {"tools": [{"password": 123456789012}]}
     assert redact.kept_body(body) == {"tools": [{"password": 111111111111}]}
+
+
+def test_what_is_too_deep_to_be_looked_through_is_marked():
+    deep = "deep"
+    for _ in range(2000):
+        deep = {"a": deep}
+    assert redact.kept_body({"input": deep, "n": 1}) == {"input": "***", "n": "***"}
 
 
 def test_the_schema_of_a_tool_is_kept():

@@ -174,12 +174,18 @@ def kept_body(body: Mapping[str, Any]) -> Dict[str, Any]:
     >>> kept_body({"model": "m", "user": "ada@example.com"})
     {'model': 'm', 'user': '***'}
     """
-    kept = {
-        key: _without_secrets(value) if key in BODY_KEYS else _REDACTED
-        for key, value in body.items()
-    }
-    text = json.dumps(kept, ensure_ascii=False)
-    safe: Dict[str, Any] = json.loads(_kept_text(text))
+    try:
+        kept = {
+            key: _without_secrets(value) if key in BODY_KEYS else _REDACTED
+            for key, value in body.items()
+        }
+        return _masked_json(kept)
+    except RecursionError:  # what is too deep to be looked through is not kept
+        return _masked_json(dict.fromkeys(body, _REDACTED))
+
+
+def _masked_json(kept: Mapping[str, Any]) -> Dict[str, Any]:
+    safe: Dict[str, Any] = json.loads(_kept_text(json.dumps(kept, ensure_ascii=False)))
     return safe
 
 
