@@ -53,6 +53,15 @@ def test_a_reader_that_has_enough_ends_it_quietly(tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path):
+    Recording(b"data: 1\n\n").save(tmp_path / "a.sse")
+    with open("/dev/full", "wb") as full:
+        done = inspect(tmp_path / "a.sse", stdout=full)
+    message = "sse-middleware: [Errno 28] No space left on device"
+    assert (done.returncode, done.stderr.decode().splitlines()) == (2, [message])
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

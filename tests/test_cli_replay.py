@@ -1,5 +1,6 @@
 """sse_middleware.cli.replay: the command as a process of its own. What it answers: Replay."""
 
+import os
 import subprocess
 import sysconfig
 import urllib.request
@@ -30,6 +31,20 @@ def test_it_serves_a_folder_until_it_is_ended(tmp_path):
         finally:
             process.kill()
     assert answers == [b"001-a.sse", b"002-b.sse", b"001-a.sse"]
+
+
+def test_a_folder_whose_name_the_terminal_lacks_is_escaped(tmp_path):
+    folder = tmp_path / "\u00e9"
+    folder.mkdir()
+    Recording(b"data: 1\n\n").save(folder / "a.sse")
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [SCRIPT, "replay", folder, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ) as process:
+        try:
+            told = process.stdout.readline().decode()
+        finally:
+            process.kill()
+    assert told == f"Replaying: {tmp_path}/\\xe9 (files: 1)\n"
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", ""])

@@ -414,6 +414,17 @@ def test_a_client_that_leaves_in_real_time_is_seen_before_the_delay_ends():
     assert upstream.requests[0].client_left
 
 
+@pytest.mark.parametrize("end", ["complete", "eof", "reset"])
+def test_a_client_that_leaves_in_a_delay_behind_its_last_byte_has_not_left(end):
+    recording = Recording(BODY, chunks=[(0, 27), (3600, 0)], end=end)
+    with serving(recording, speed=1) as (upstream, client):
+        client.ask()
+        client.head()
+        client.chunk()
+        client.close()
+    assert not upstream.requests[0].client_left
+
+
 def test_a_client_that_leaves_after_its_last_byte_has_not_left():
     with serving("chat-text") as (upstream, client):
         client.ask()
@@ -467,13 +478,24 @@ def test_a_request_body_is_read_however_it_is_framed(headers, wire, body):
     [
         ([b"Content-Length: -1"], b""),
         ([b"Content-Length: two"], b""),
+        ([b"Content-Length: " + b"9" * 23], b""),
+        ([b"Content-Length: " + b"9" * 5000], b""),
         ([b"Transfer-Encoding: chunked"], b"zz\r\n"),
+        ([b"Transfer-Encoding: chunked"], b"f" * 23 + b"\r\n"),
     ],
-    ids=["negative", "a word", "a chunk size"],
+    ids=["negative", "a word", "23 digits", "5000 digits", "a chunk size", "a huge chunk"],
 )
 def test_a_body_that_is_not_framed_is_a_400(capfd, headers, wire):
     with serving(Recording(BODY)) as (upstream, client):
         client.ask(request_bytes(*headers, body=wire))
+        assert client.head()[0].startswith(b"HTTP/1.1 400 ")
+    assert upstream.requests == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_url_that_is_none_is_a_400(capfd):
+    with serving(Recording(BODY)) as (upstream, client):
+        client.ask(b"POST http://[bad/v1/x HTTP/1.1\r\n\r\n")
         assert client.head()[0].startswith(b"HTTP/1.1 400 ")
     assert upstream.requests == []
     assert capfd.readouterr() == ("", "")

@@ -1,7 +1,10 @@
 """sse_middleware.testing._shelf: names of recordings, and that none is written twice."""
 
+import os
+
 import pytest
 
+from sse_middleware.errors import OptionError
 from sse_middleware.testing import Recording
 from sse_middleware.testing._shelf import Shelf, name_of
 
@@ -48,3 +51,10 @@ def test_a_folder_that_was_tidied_away_is_made_again(tmp_path):
     shelf = Shelf(tmp_path / "out")
     (tmp_path / "out").rmdir()
     assert shelf.save(1, "a", Recording(b"")).exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read any folder")
+def test_a_folder_that_may_be_written_but_not_read_is_an_error(tmp_path):
+    (tmp_path / "box").mkdir(0o300)
+    with pytest.raises(OptionError, match="expected a folder to write to"):
+        Shelf(tmp_path / "box")

@@ -17,17 +17,27 @@ def main(argv: Optional[List[str]] = None) -> int:
     0 when it did its work or was stopped by Ctrl-C, 2 when it was asked for what cannot be done.
     """
     options = _parser().parse_args(argv)
+    if hasattr(sys.stdout, "reconfigure"):  # names and texts that its encoding lacks are escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:  # such as no space left for our output
+        print(f"sse-middleware: {error}", file=sys.stderr)
+        _drop_output()
+        return 2
     except SSEError as error:
         print(f"sse-middleware: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)
     return 0
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -88,6 +88,7 @@ class Handler(RequestReader):
     def _send(self, reply: Reply) -> None:
         is_real = isinstance(reply.clock, SystemClock)
         watch = Watch(self.connection, self.server.stop, is_settable=not is_real)
+        self._owed_bytes = len(reply.recording.body)
         try:
             self.wfile.write(head(reply, is_chunked=self._is_chunked))
             if self.command != "HEAD":
@@ -95,7 +96,8 @@ class Handler(RequestReader):
                 self._send_end(reply, watch)
         except ConnectionError:
             self.close_connection = True
-            reply.request.client_left = not self.server.was_cut(self.connection)
+            is_owed = self._owed_bytes > 0 or reply.recording.end == "stall"
+            reply.request.client_left = is_owed and not self.server.was_cut(self.connection)
         except (StoppedError, StuckClockError):
             self.close_connection = True
         finally:
@@ -107,6 +109,7 @@ class Handler(RequestReader):
             watch.wait(0.0)
             if data:
                 self.wfile.write(chunk(data) if self._is_chunked else data)
+                self._owed_bytes -= len(data)
 
     def _send_end(self, reply: Reply, watch: Watch) -> None:
         end = reply.recording.end

@@ -57,12 +57,13 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
     def _answer(self) -> None:
         try:
             body = self._read_body()
-        except (_BadRequestError, ChunkSizeError) as error:
+            headers = self.headers.items()
+            request = ReceivedRequest.from_target(self.command, self.path, headers, body)
+        except (_BadRequestError, ChunkSizeError, ValueError, OverflowError) as error:
             self.send_error(400, str(error))
             return
         self.server.begin(self.connection)
-        headers = self.headers.items()
-        self.respond(ReceivedRequest.from_target(self.command, self.path, headers, body))
+        self.respond(request)
 
     def _read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

@@ -36,7 +36,7 @@ class Shelf:
     """A folder of recordings. Their numbers go on behind the highest one that is there.
 
     Raises:
-        OptionError: the folder cannot be made or written to.
+        OptionError: the folder cannot be made, read or written to.
     """
 
     def __init__(self, folder: Union[str, "os.PathLike[str]"]) -> None:
@@ -44,12 +44,13 @@ class Shelf:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             writable = os.access(self.folder, os.W_OK | os.X_OK)
-        except OSError:  # a file of that name, or above it a folder that is not ours
-            writable = False
+            names = os.listdir(self.folder)
+        except OSError:  # a file of that name, or a folder, or one above it, that is not ours
+            writable, names = False, []
         if not writable:
             expected = "a folder to write to, or the name of a new one"
             raise OptionError("folder", shown(str(folder)), expected)
-        found = [_NUMBERED.match(name) for name in os.listdir(self.folder)]
+        found = [_NUMBERED.match(name) for name in names]
         self._numbers = count(max([0, *(int(number.group(1)) for number in found if number)]) + 1)
         self._lock = threading.Lock()
 

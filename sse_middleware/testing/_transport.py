@@ -37,7 +37,7 @@ class TransportBody:
             yield from self._chunks() if self._response.chunked else self._reads()
         except ConnectionError:
             self.end = "reset"
-        except (ChunkSizeError, OSError, ValueError):  # no HTTP any more, or closed under us
+        except (ChunkSizeError, OverflowError, OSError, ValueError):  # no HTTP, or closed under us
             self.end = "eof"
 
     def _reads(self) -> Iterator[bytes]:
