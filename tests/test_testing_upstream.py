@@ -305,6 +305,21 @@ def test_a_bad_argument_of_play_is_refused_and_scripts_nothing(arguments, messag
     upstream.verify()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fault": faults.bom}, r"fault is the function bom: expected .* faults\.bom\(\.\.\.\)"),
+        ({"fault": faults.http_error}, "fault is the function http_error: expected"),
+        ({"fault": lambda recording: None}, "what fault returns is None: expected a Recording"),
+        ({"rechunk": lambda recording: b""}, "what rechunk returns is b'': expected a Recording"),
+    ],
+    ids=["a fault without its call", "one with arguments", "a fault of nothing", "no recording"],
+)
+def test_what_makes_no_recording_is_refused_by_play(arguments, message):
+    with pytest.raises(OptionError, match=message):
+        FakeUpstream().play("chat-text", **arguments)
+
+
 def test_an_unknown_name_is_refused_by_play():
     with pytest.raises(RecordingError, match="recording 'chat-tekst' is unknown"):
         FakeUpstream().play("chat-tekst")

@@ -4,11 +4,13 @@ from enum import Enum
 from math import inf
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
+from sse_middleware.errors import OptionError, shown
 from sse_middleware.testing.exchange import ReceivedRequest
+from sse_middleware.testing.faults import Fault
 from sse_middleware.testing.matching import Match
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["ONCE", "Script", "Times", "Told", "outcome", "reasons"]
+__all__ = ["ONCE", "Script", "Times", "Told", "changed", "outcome", "reasons"]
 
 
 class _Once(Enum):
@@ -77,6 +79,21 @@ def outcome(request: ReceivedRequest, left_s: float) -> List[str]:
     if request.client_left:
         lines.append("the client left before the end")
     return lines
+
+
+def changed(name: str, change: Any, recording: Recording) -> Recording:
+    """What the fault or the mode of rechunking ``change`` makes of the recording.
+
+    Raises:
+        OptionError: it is a function that makes one, or makes something else.
+    """
+    made: Optional[str] = getattr(change, "__qualname__", None)
+    if name == "fault" and getattr(change, "__module__", None) == Fault.__module__ and made:
+        raise OptionError(name, f"the function {made}", f"what it returns: faults.{made}(...)")
+    result = change(recording)
+    if not isinstance(result, Recording):
+        raise OptionError(f"what {name} returns", shown(result), "a Recording")
+    return result
 
 
 def reasons(scripts: Sequence[Script], request: ReceivedRequest) -> List[str]:

@@ -37,7 +37,7 @@ from weakref import WeakSet
 from sse_middleware.clock import Clock, SystemClock
 from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing._edits import paced
-from sse_middleware.testing._script import ONCE, Script, Times, Told, outcome, reasons
+from sse_middleware.testing._script import ONCE, Script, Times, Told, changed, outcome, reasons
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.faults import Fault
 from sse_middleware.testing.matching import Match, When
@@ -126,8 +126,8 @@ class FakeUpstream:
         found = self._find_recording(recording)
         default_speed = math.inf if self._clock is None else 1.0
         played = paced(found, default_speed if speed is None else speed)
-        for change in (fault, rechunk):
-            played = played if change is None else change(played)
+        for name, change in (("fault", fault), ("rechunk", rechunk)):
+            played = played if change is None else changed(name, change, played)
         script = Script(found.name, played, Match(when), times, fault)
         with self._lock:
             self._scripts.append(script)
