@@ -5,8 +5,8 @@ from math import inf
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 from sse_middleware.errors import OptionError, shown
+from sse_middleware.testing import faults
 from sse_middleware.testing.exchange import ReceivedRequest
-from sse_middleware.testing.faults import Fault
 from sse_middleware.testing.matching import Match
 from sse_middleware.testing.recording import Recording
 
@@ -87,8 +87,8 @@ def changed(name: str, change: Any, recording: Recording) -> Recording:
     Raises:
         OptionError: it is a function that makes one, or makes something else.
     """
-    made: Optional[str] = getattr(change, "__qualname__", None)
-    if name == "fault" and getattr(change, "__module__", None) == Fault.__module__ and made:
+    made = getattr(change, "__name__", "")
+    if name == "fault" and getattr(faults, made, None) is change:
         raise OptionError(name, f"the function {made}", f"what it returns: faults.{made}(...)")
     result = change(recording)
     if not isinstance(result, Recording):
