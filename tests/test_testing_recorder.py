@@ -536,7 +536,7 @@ def test_a_cut_reaches_the_client_as_it_came_and_is_recorded(cut, end, raw_upstr
     [b"9\r\ndata: 2", b"9\r\ndata: 2\n\n", b"zz\r\ndata: 2", b"7\r\ndata: 2\r\n5", LARGE],
     ids=["in a chunk", "after a chunk", "no size", "in a size", "a size beyond all"],
 )
-def test_what_had_come_of_a_cut_chunk_is_kept(rest, raw_upstream, tmp_path):
+def test_what_had_come_of_a_cut_chunk_is_kept(rest, raw_upstream, tmp_path, capfd):
     with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
         with closing(Client(recorder.base_url)) as client:
             raw_upstream.accept()
@@ -549,6 +549,7 @@ def test_what_had_come_of_a_cut_chunk_is_kept(rest, raw_upstream, tmp_path):
         _, saved = told.next()
     came = b"" if rest.startswith((b"zz", LARGE)) else rest.split(b"\r\n")[1]
     assert (saved.body, saved.end) == (b"data: 1\n\n" + came, "eof")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_body_shorter_than_its_length_is_cut(raw_upstream, tmp_path):
