@@ -101,3 +101,10 @@ def test_a_clock_that_stands_still_is_noted_with_the_request(monkeypatch):
     with pytest.raises(StuckClockError) as caught:
         reply.wait(1)
     assert reply.request.problem == str(caught.value)
+
+
+def test_json_that_is_too_deep_to_be_read_is_a_value_error():
+    request = ReceivedRequest("POST", "/", "", RequestHeaders([]), b"[" * 100_000)
+    with pytest.raises(ValueError, match="the JSON is nested too deep"):
+        assert request.json
+    assert str(request) == "POST /"

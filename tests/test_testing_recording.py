@@ -225,6 +225,13 @@ def test_a_recording_is_checked_where_it_is_made(arguments, message):
     assert str(caught.value) == message
 
 
+def test_a_request_that_is_nested_deep_comes_back_as_it_was():
+    deep = 1
+    for _ in range(600):
+        deep = {"a": deep}
+    assert json.dumps(Recording(BODY, request=deep).request) == json.dumps(deep)
+
+
 def test_a_recording_never_changes():
     headers, request = {"a": "1"}, {"body": {"n": 1}}
     recording = Recording(BODY, headers=headers, request=request)

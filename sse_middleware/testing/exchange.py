@@ -91,7 +91,10 @@ class ReceivedRequest:
         Raises:
             ValueError: it is something else.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("the JSON is nested too deep") from None
 
     def __str__(self) -> str:
         """The request as messages name it: ``POST /v1/completions (model 'm', stream True)``."""

@@ -25,7 +25,6 @@ Without the ``.json``: status 200, one chunk an event, no delay, complete. What 
 is checked once, where it is made; the rules are in ``_rules.py``.
 """
 
-import copy
 import pkgutil
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -102,7 +101,7 @@ class Recording(Sources):
     @property
     def request(self) -> Optional[Dict[str, Any]]:
         """What was asked, as far as it was recorded: a copy of the ``request`` object."""
-        return None if self._request is None else dict(copy.deepcopy(self._request))
+        return None if self._request is None else dict(rules.request(self._request))
 
     def pieces(self) -> List[Tuple[float, bytes]]:
         """The body in its chunks: ``(seconds since the previous one, bytes)`` of each."""
