@@ -9,7 +9,6 @@ It is loaded wherever this package is installed, so it imports nothing of the pa
 of its fixtures is used. ``pytest -p no:sse_middleware`` switches it off.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import (
@@ -37,7 +36,6 @@ __all__ = ["fake_upstream", "sse_clock", "sse_rechunk", "sse_recordings", "strea
 
 _MARK = "fake_upstream"
 _VERDICTS = ("assert_all_requests_were_expected", "assert_all_responses_were_requested")
-_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class _Watched(NamedTuple):
@@ -228,13 +226,13 @@ def _marked(item: pytest.Item) -> Tuple[Tuple[Union["Recording", str], ...], Dic
 
 def _lead_to(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clients that are made from now on talk to ``base_url``, whatever proxies are set."""
+    from sse_middleware.testing._proxies import exceptions
+
     variables = {
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_BASE": base_url,  # its name until openai 1
         "OPENAI_API_KEY": "sk-fake",
-        # Some read one, some the other: what is in the only one that is set counts for both.
-        "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY") or os.environ.get("no_proxy")),
-        "no_proxy": _with_loopback(os.environ.get("no_proxy") or os.environ.get("NO_PROXY")),
+        **exceptions(),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -244,13 +242,6 @@ def _lead_to(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("api_base", "base_url", "api_key"):
         if hasattr(openai, name):
             monkeypatch.setattr(openai, name, variables[f"OPENAI_{name.upper()}"])
-
-
-def _with_loopback(hosts: Optional[str]) -> str:
-    """``hosts`` and the loopback ones; ``*`` stays alone, or some clients do not understand it."""
-    if hosts and hosts.strip() == "*":
-        return hosts
-    return ",".join([*([hosts] if hosts else []), *_LOOPBACK])
 
 
 def _find_mismatch(upstream: "FakeUpstream", verdicts: Dict[str, bool]) -> Optional[str]:

@@ -37,6 +37,7 @@ from weakref import WeakSet
 from sse_middleware.clock import Clock, SystemClock
 from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing._edits import paced
+from sse_middleware.testing._proxies import passed_by
 from sse_middleware.testing._script import ONCE, Script, Times, Told, changed, outcome, reasons
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.faults import Fault
@@ -190,9 +191,13 @@ class FakeUpstream:
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """A context with the base URL of the HTTP server, which ends in ``/v1``; closes it."""
+        """A context with the base URL of the HTTP server, which ends in ``/v1``; closes it.
+
+        Inside it ``NO_PROXY`` has the loopback interface, for the whole process.
+        """
         try:
-            yield self.base_url
+            with passed_by():
+                yield self.base_url
         finally:
             self.close()
 
