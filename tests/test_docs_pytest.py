@@ -13,6 +13,8 @@ import pytest
 from sse_middleware.pytest_plugin import __all__ as fixtures
 from sse_middleware.testing.rechunk import MODES
 
+pytestmark = pytest.mark.sweep  # a run of pytest in each
+
 DOC = Path(__file__).parents[1] / "docs" / "pytest.md"
 TEXT = DOC.read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import pytest
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.sweep  # a run of pytest in each
 
 # Not by importorskip: pytester forgets what was imported, and not every module can come twice.
 try:

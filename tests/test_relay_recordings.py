@@ -166,6 +166,7 @@ def test_the_text_is_what_an_independent_reading_finds(row):
     assert all(event["data"] != {"data": ""} for event in events)
 
 
+@pytest.mark.sweep
 @each
 def test_the_events_are_the_same_in_every_rechunk_mode(row):
     recording = Recording.load(SHARED / row["file"])
@@ -340,6 +341,7 @@ ANYTHING = [
 ]  # fmt: skip
 
 
+@pytest.mark.sweep
 @each
 def test_any_json_in_place_of_any_field_is_relayed_or_refused(row):
     chosen = random.Random(row["file"])

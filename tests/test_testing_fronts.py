@@ -377,6 +377,7 @@ DEALT = {rechunk.bytewise: 8}
 
 
 @needs_real
+@pytest.mark.sweep
 @pytest.mark.parametrize("mode", rechunk.MODES, ids=name_of)
 @pytest.mark.parametrize("front", FRONTS)
 def test_every_recording_comes_out_byte_for_byte_in_every_mode(front, mode):

@@ -95,6 +95,7 @@ def test_every_mode_is_listed_and_tells_its_name():
     assert families == set(rechunk.__all__) - {"MODES", "Rechunk"}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mode", rechunk.MODES, ids=lambda mode: mode.__name__)
 @pytest.mark.parametrize("path", SHIPPED + REAL_FILES, ids=lambda path: path.stem)
 def test_a_recording_keeps_its_bytes_and_all_else(path, mode):
