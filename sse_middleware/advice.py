@@ -61,6 +61,15 @@ class Advice:
             "inline",
         )
 
+    def on_unresumable(self, environ: Environ) -> None:
+        """A stream ran in the thread of the server, where nobody goes on when its client leaves."""
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        self._say(
+            f"the stream at {path} cannot be resumed, because it does not run in a worker: wrap "
+            f"with worker={path!r}, or send Accept: text/event-stream",
+            "unresumable",
+        )
+
     def _say(self, text: str, key: str = "") -> None:
         key = key or text
         if key not in self._said:

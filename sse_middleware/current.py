@@ -28,6 +28,9 @@ class CurrentStream:
         #: Whether the stream was over before the app had ended it: the client left, most often;
         #: also at `max_age` and when the streams are drained.
         self.disconnected = False
+        #: Whether a client that loses this stream can have the rest of it: then the events are
+        #: numbered for the app, and may have no ids of its own.
+        self.is_resumable = False
         #: How many frames have been handed to the server, and their size.
         self.frames_sent = 0
         self.bytes_sent = 0
@@ -37,8 +40,6 @@ class CurrentStream:
         self.first_frame: Optional[bytes] = None
         self.ended = False
         self.failed = False
-        #: Whether the middleware numbers the events, so that a client can come back for the rest.
-        self.is_resumable = False
         #: Whether an EventSource shall not come back after a failure either.
         self.is_final = False
         self.has_sent_id = False

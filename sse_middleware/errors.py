@@ -6,6 +6,7 @@
     ├── OptionError         an argument with no meaning (the caller's)
     ├── ResponseError       an app that breaks the WSGI contract (the app's)
     ├── UpstreamError       an upstream that failed or said so (the upstream's)
+    ├── StreamLostError     a kept stream whose rest will never come (its producer's)
     ├── RecordingError      a recording that is damaged or absent (the file's)
     ├── FramingError        a stream that broke rules of framing, in a test (the app's)
     ├── StuckClockError     a virtual clock that nobody moves (the test's)
@@ -31,6 +32,7 @@ __all__ = [
     "StillRunningError",
     "StreamCutError",
     "StreamEndedError",
+    "StreamLostError",
     "StuckClockError",
     "UpstreamError",
     "shown",
@@ -105,6 +107,10 @@ class UpstreamError(SSEError):
     """
 
     request_id: Optional[str] = None
+
+
+class StreamLostError(SSEError):
+    """A stream that was resumed, and whose rest will never come; the text says why."""
 
 
 class FramingError(SSEError, AssertionError):

@@ -7,35 +7,16 @@ much). What is ready together is taken together, and joined.
 The buffer is bounded: in frames, because each costs an object, and in bytes.
 """
 
-import threading
 from collections import deque
 from typing import Any, Deque, List, Optional
 
 from sse_middleware.clock import Clock, Signal
+from sse_middleware.signals import ThreadSignal
 
 __all__ = ["Handover", "ThreadSignal"]
 
 _MAX_FRAMES = 1024
 _MAX_BYTES = 256 * 1024
-
-
-class ThreadSignal:
-    """A flag that one thread waits for and others set; setting it twice is setting it once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def wait(self, timeout_s: Optional[float]) -> bool:
-        """Whether it was set, within ``timeout_s`` seconds (None: however long); takes it back."""
-        return self._lock.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0))
-
-    def set(self) -> None:
-        """Let whoever waits go on, or the next who comes."""
-        try:
-            self._lock.release()
-        except RuntimeError:  # it was set already
-            pass
 
 
 class Handover:
@@ -61,11 +42,14 @@ class Handover:
 
     # --- the worker's side
 
-    def put(self, item: Any) -> bool:
-        """Hand over one item; waits while the buffer is full. False: nobody wants it."""
+    def put(self, item: Any, patience_s: Optional[float] = None) -> bool:
+        """Hand over one item; waits while the buffer is full. False: nobody wants it.
+
+        A taker that takes nothing for ``patience_s`` seconds of real time is given up.
+        """
         size = len(item) if isinstance(item, bytes) else 0
         while not self.is_cancelled and not self._has_room(size):
-            self._wait_for_room(size)
+            self._wait_for_room(size, patience_s)
         if self.is_cancelled:
             return False
         self._put_bytes += size
@@ -101,10 +85,12 @@ class Handover:
         buffered = self._put_bytes - self._taken_bytes
         return len(self._items) < _MAX_FRAMES and buffered + size <= _MAX_BYTES
 
-    def _wait_for_room(self, size: int) -> None:
+    def _wait_for_room(self, size: int, patience_s: Optional[float]) -> None:
         self._is_putter_waiting = True
-        if not self._has_room(size) and not self.is_cancelled:
-            self._drained.wait(None)
+        if self._has_room(size) or self.is_cancelled or self._drained.wait(patience_s):
+            return
+        if not self._has_room(size):
+            self.cancel()
 
     # --- the taker's side
 

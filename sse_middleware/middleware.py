@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
-from sse_middleware.clock import Clock, SystemClock
+from sse_middleware.clock import Clock, Signal, SystemClock
 from sse_middleware.current import CurrentStream, current_stream, showing
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
@@ -31,6 +31,9 @@ from sse_middleware.recognise import Recogniser
 from sse_middleware.registry import Registry
 from sse_middleware.remote import RemoteAnswer, run_request
 from sse_middleware.response import Answer, Body, Environ, StartResponse, WSGIApp
+from sse_middleware.resume.following import Follower, Resumption
+from sse_middleware.resume.keeping import Unkept
+from sse_middleware.resume.log import EventLog
 from sse_middleware.serving import Pace, Serving
 from sse_middleware.stream import EventStream
 from sse_middleware.worker import workers
@@ -64,6 +67,9 @@ class SSEMiddleware:
             client reconnects; for subscriptions.
         max_streams: how many requests may hold a worker thread; one counts until its thread is
             free, also after its client left. Greenlets are not counted.
+        resume: an `EventLog`, such as `MemoryLog` or `RedisLog`: the events of streams that run in
+            a worker are numbered and kept there, the app goes on for a while after its client has
+            left, and a client that comes back with a Last-Event-ID gets the rest.
         observer: an object of which those of ``opened(stream)``, ``closed(stream, reason)`` and
             ``heartbeat(stream)`` are called that it has. Reasons: end, error, disconnect,
             max_age, drain.
@@ -92,6 +98,7 @@ class SSEMiddleware:
         error_event: Optional[ErrorEvent] = None,
         max_age: Optional[float] = None,
         max_streams: int = 512,
+        resume: Optional[EventLog] = None,
         observer: object = None,
         clock: Optional[Clock] = None,
     ) -> None:
@@ -109,12 +116,15 @@ class SSEMiddleware:
         )
         self._advice = Advice()
         self._recogniser = Recogniser(self._framing, self._advice)
+        rest = self._framing._replace(items="event", retry=None)  # it was framed already
+        self._recogniser_of_rests = Recogniser(rest, self._advice)
         self._is_picked = picker(worker)
         self._heartbeat_s = _checked_seconds("heartbeat", heartbeat)
         self._max_age_s = _checked_seconds("max_age", max_age)
         if not isinstance(max_streams, int) or max_streams < 1:
             raise OptionError("max_streams", shown(max_streams), "an int >= 1")
         self._max_streams = max_streams
+        self._resumption = None if resume is None else Resumption(resume)
         self._registry = Registry(observer)
         self._clock = clock or SystemClock()
         adapt(app)
@@ -128,12 +138,19 @@ class SSEMiddleware:
         outer = environ.get("sse_middleware.stream")
         if outer is not None and outer is current_stream():
             return self._nested(environ, start_response, outer)
+        follower = self._find_follower(environ, came_back_with)
+        if follower is not None and follower.nothing_follows:
+            start_response("204 No Content", [("Cache-Control", "no-store")])
+            return []
         stream = environ["sse_middleware.stream"] = CurrentStream(came_back_with, self._framing)
-        if not self._is_picked(environ):
+        if follower is None and not self._is_picked(environ):
             return self._inline(environ, start_response, stream)
         if self._registry.is_draining:
             return _too_many(environ, start_response)
-        return self._in_worker(environ, start_response, stream)
+        return self._in_worker(environ, start_response, stream, follower)
+
+    def _find_follower(self, environ: Environ, last_event_id: str) -> Optional[Follower]:
+        return None if self._resumption is None else self._resumption.find(environ, last_event_id)
 
     def drain(self, timeout: float) -> bool:
         """End every stream between two events, and begin no other; for shutdown hooks.
@@ -153,6 +170,8 @@ class SSEMiddleware:
             return left
         self._advice.on_server(environ)
         self._advice.on_inline(environ)
+        if self._resumption is not None:
+            self._advice.on_unresumable(environ)
         return Inline(left, stream, self._pace(environ), self._registry)
 
     def _nested(
@@ -175,7 +194,11 @@ class SSEMiddleware:
             raise
 
     def _in_worker(
-        self, environ: Environ, start_response: StartResponse, stream: CurrentStream
+        self,
+        environ: Environ,
+        start_response: StartResponse,
+        stream: CurrentStream,
+        follower: Optional[Follower],
     ) -> Iterable[bytes]:
         """Run the request in a worker; this thread waits for what it makes."""
         environ.pop("HTTP_ACCEPT_ENCODING", None)
@@ -187,13 +210,24 @@ class SSEMiddleware:
         answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
         stream.is_open = answer.is_open
         probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
-        serving = Serving(hand, answer, stream, pace, probe, self._registry, pool.beside)
-        call = partial(run_request, self.app, environ, hand, answer, stream, self._recogniser)
+        keeper = follower or self._keeper(environ, stream, pool.signal(), answer)
+        serving = Serving(hand, answer, stream, pace, probe, self._registry, pool.beside, keeper)
+        app, recogniser = self.app, self._recogniser
+        if follower is not None:
+            app, recogniser = follower.app, self._recogniser_of_rests
+        call = partial(run_request, app, environ, hand, answer, stream, recogniser, keeper)
         serving.job = pool.submit(call, copy_context(), self._max_streams)
         if serving.job is None:
             serving.close()
             return _too_many(environ, start_response)
         return serving.begin(start_response)
+
+    def _keeper(
+        self, environ: Environ, stream: CurrentStream, over: Signal, answer: RemoteAnswer
+    ) -> Unkept:
+        if self._resumption is None:
+            return Unkept()
+        return self._resumption.keeper(environ, stream, over, answer.told)
 
     def _pace(self, environ: Environ) -> Pace:
         clock = environ.get("sse_middleware.clock") or self._clock

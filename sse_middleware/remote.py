@@ -7,7 +7,7 @@ server's thread that opens a silent stream, is decided by who claims it first.
 
 import errno
 import logging
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, Iterator, List, Optional, Tuple
 
 from sse_middleware.clock import Clock
 from sse_middleware.current import CurrentStream, showing
@@ -16,6 +16,7 @@ from sse_middleware.handover import Handover
 from sse_middleware.headers import Headers, is_encoded, is_event_stream, stream_headers
 from sse_middleware.recognise import Recogniser
 from sse_middleware.response import Answer, Body, Environ, StartResponse, WSGIApp
+from sse_middleware.resume.keeping import Unkept
 from sse_middleware.stream import EventStream
 
 __all__ = ["RemoteAnswer", "run_request"]
@@ -79,6 +80,10 @@ class RemoteAnswer(Answer):
         """For the worker that failed: whether the client was sent something; else never is."""
         return not self._claim("app")
 
+    def told(self) -> Tuple[str, Headers]:
+        """The status and headers of what was recognised."""
+        return self.status, self.sent_headers
+
     def tell(self, start_response: StartResponse) -> None:
         """For the server's thread: tell the server."""
         exc_info, self._exc_info = self._exc_info, None
@@ -111,6 +116,7 @@ def run_request(
     answer: RemoteAnswer,
     stream: CurrentStream,
     recogniser: Recogniser,
+    keeper: Unkept,
 ) -> None:
     """Run a request as a whole, in this worker; whatever it raises goes to the taker."""
     with showing(stream):
@@ -123,44 +129,63 @@ def run_request(
                 answer.ready(whole=left)
                 body = None  # the server closes it
             else:
-                _hand_over(left, hand, answer)
+                _hand_over(left, hand, answer, keeper)
         except Exception as error:
-            _hand_over_failure(error, hand, answer, recogniser)
+            _hand_over_failure(error, hand, answer, recogniser, keeper)
         except BaseException as error:
+            keeper.discard()
             hand.finish(error)
         else:
+            keeper.finish()
             hand.finish()
         _close(body)
 
 
 def _hand_over_failure(
-    error: Exception, hand: Handover, answer: RemoteAnswer, recogniser: Recogniser
+    error: Exception,
+    hand: Handover,
+    answer: RemoteAnswer,
+    recogniser: Recogniser,
+    keeper: Unkept,
 ) -> None:
     """As the error event, where the client was sent a comment already; else as it is."""
     try:
         if answer.is_open():
-            _hand_over(recogniser.failure(error), hand, answer)
+            _hand_over(recogniser.failure(error), hand, answer, keeper)
+            keeper.finish()
             hand.finish()
         else:
+            keeper.discard()
             hand.finish(error)
     except Exception as failed:  # the error event cannot be written either
+        keeper.discard()
         hand.finish(failed)
 
 
-def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer) -> None:
-    answer.ready(is_stream=answer.is_stream or isinstance(left, EventStream))
-    items = iter(left)
-    while hand.wait_for_demand():
+def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer, keeper: Unkept) -> None:
+    is_stream = isinstance(left, EventStream)
+    answer.ready(is_stream=answer.is_stream or is_stream)
+    items = _kept(left, keeper) if isinstance(left, EventStream) else iter(left)
+    while hand.wait_for_demand() or (is_stream and keeper.goes_on):
         try:
             item = next(items)
         except StopIteration:
             return
-        if not hand.put(item):
+        if not hand.put(item, keeper.patience_s) and not (is_stream and keeper.goes_on):
             return
         if isinstance(left, EventStream) and left.ended:
+            keeper.finish()
             hand.finish()  # nobody waits for what the app does after its last event
             next(items, None)
             return
+
+
+def _kept(frames: EventStream, keeper: Unkept) -> Iterator[bytes]:
+    """What of ``frames`` is to be sent."""
+    for frame in frames:
+        sent = keeper.keep(frame)
+        if sent:
+            yield sent
 
 
 def _close(body: Optional[Body]) -> None:

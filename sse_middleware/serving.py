@@ -17,6 +17,7 @@ from sse_middleware.handover import Handover
 from sse_middleware.registry import Registry
 from sse_middleware.remote import RemoteAnswer
 from sse_middleware.response import LaterFile, StartResponse
+from sse_middleware.resume.keeping import Unkept
 from sse_middleware.stream import ends_in_blank_line
 from sse_middleware.worker import Job
 
@@ -55,6 +56,7 @@ class Serving:
         probe: Optional[Probe],
         registry: Registry,
         beside: Callable[[Callable[[], None]], object],
+        keeper: Unkept,
     ) -> None:
         self.job: Optional[Job] = None
         self._hand = hand
@@ -65,6 +67,7 @@ class Serving:
         self._probe = probe
         self._registry = registry
         self._beside = beside
+        self._keeper = keeper
         self._tail = b"\n\n"
         self._is_over = False
         self._looks_at: Optional[float] = None
@@ -186,7 +189,7 @@ class Serving:
 
     def _end_in_time(self) -> None:
         """End here, if the client has left, or the stream is too old, or is to be drained."""
-        if self._has_left():
+        if self._has_left() or self._hand.is_cancelled:  # given up by the worker
             self._abandon("disconnect")
         elif self._answer.is_stream and self._is_between_events:
             if self._registry.is_draining:
@@ -223,9 +226,15 @@ class Serving:
             self._beats_at = self._clock.monotonic() + self._pace.heartbeat_s
 
     def _abandon(self, reason: str) -> None:
-        """Stop though the app goes on: it is told, and killed where that can be done."""
+        """Stop, and the app with it, unless somebody may come back for the rest of the stream."""
         self._finish(reason)
         self._hand.cancel()
+        if not self._keeper.linger(self._clock, self._beside, self._stop_app):
+            self._stop_app()
+
+    def _stop_app(self) -> None:
+        """The app is told, and killed where that can be done."""
+        self._keeper.discard()
         if self.job is not None:
             self.job.kill()  # first: what a callback frees would be killed inside its finally
         self._stream.disconnected = True

@@ -139,6 +139,7 @@ class EventStream:
     def _event(self, fields: Mapping[str, Any]) -> bytes:
         if self.half_sent:
             raise EventError("item", shown(fields), "the rest of the event that bytes had begun")
+        self._refuse_id(fields)
         name = fields.get("event")
         if fields.get("id") == END_ID or (name is not None and name == self._end_name):
             fields = with_end_id(fields)
@@ -151,6 +152,15 @@ class EventStream:
         if fields.get("id") is not None:
             self._stream.has_sent_id = True
         return encode(fields, dumps=self._framing.dumps)
+
+    def _refuse_id(self, fields: Mapping[str, Any]) -> None:
+        own_id = fields.get("id")
+        if own_id is not None and own_id != END_ID and self._stream.is_resumable:
+            raise EventError(
+                "id",
+                shown(own_id),
+                "none: with resume= the middleware numbers the events, so leave the id out",
+            )
 
     def _finished(self, frame: bytes) -> bytes:
         """Bytes that the app framed itself, or relays: they pass as they are."""
@@ -188,7 +198,8 @@ class EventStream:
     def _failed(self, error: Exception) -> bytes:
         self._finish()
         self._exhausted = True
-        if self.half_sent or not (self._started or self._stream.is_open()):
+        half_sent = self.half_sent and not self._stream.is_resumable  # there only whole ones go
+        if half_sent or not (self._started or self._stream.is_open()):
             self._close_quietly()  # web.py would not
             raise error
         error_id = uuid.uuid4().hex
@@ -209,6 +220,7 @@ class EventStream:
             try:
                 told = self._framing.error_event(error, error_id) or {}
                 fields = _fields(told) if isinstance(told, Event) else told
+                self._refuse_id(fields)
                 return fields if encode(fields, dumps=self._framing.dumps) else None
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")

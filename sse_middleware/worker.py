@@ -14,7 +14,7 @@ from contextvars import Context
 from typing import Any, Callable, List, Optional, Set
 
 from sse_middleware.clock import Signal
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import GreenletSignal, ThreadSignal, is_greenlet
 
 __all__ = ["Job", "Workers", "running", "workers"]
 
@@ -144,30 +144,13 @@ class _Thread(threading.Thread):
         self._workers.serve(self)
 
 
-class _GreenletSignal:
-    """A `ThreadSignal` for greenlets."""
-
-    def __init__(self) -> None:
-        from gevent.event import Event
-
-        self._event = Event()
-
-    def wait(self, timeout_s: Optional[float]) -> bool:
-        was_set = bool(self._event.wait(timeout_s))
-        self._event.clear()
-        return was_set
-
-    def set(self) -> None:
-        self._event.set()
-
-
 class _Greenlets(Workers):
     """A greenlet for each job."""
 
     are_counted = False
 
     def signal(self) -> Signal:
-        return _GreenletSignal()
+        return GreenletSignal()
 
     def _start(self, job: Job) -> None:
         import gevent
@@ -183,8 +166,7 @@ _greenlets: Optional[_Greenlets] = None
 def workers() -> Workers:
     """The workers of this process, of the kind that the calling thread of the server is."""
     global _threads, _greenlets
-    gevent = sys.modules.get("gevent")
-    if gevent is not None and isinstance(gevent.getcurrent(), gevent.Greenlet):
+    if is_greenlet():
         if _greenlets is None:
             _greenlets = _Greenlets()
         return _greenlets
