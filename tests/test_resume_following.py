@@ -12,6 +12,7 @@ import pytest
 
 from sse_middleware import Event, EventParser, SSEMiddleware, current_stream, event_stream, worker
 from sse_middleware.errors import EventError, OptionError, ResponseError
+from sse_middleware.relay import relay
 from sse_middleware.resume import Channel, MemoryLog
 from sse_middleware.testing.clock import VirtualClock
 
@@ -898,3 +899,16 @@ def test_without_a_last_event_id_the_log_is_not_asked():
     (event,) = connect(app).rest()
     log.fails = set()
     assert connect(app, event.id).status == "204 No Content"
+
+
+def test_relay_leaves_the_numbers_to_the_middleware():
+    chunks = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in "abc"]
+
+    def app(environ, start_response):
+        start_response("200 OK", SSE)
+        return relay(chunks)
+
+    app = wrapped(app)
+    events = connect(app).rest()
+    assert [event.id.rpartition("-")[2] for event in events] == ["1", "2", "3", "sse:end"]
+    assert [event.event for event in connect(app, events[1].id).rest()] == ["message", "close"]
