@@ -912,3 +912,10 @@ def test_relay_leaves_the_numbers_to_the_middleware():
     events = connect(app).rest()
     assert [event.id.rpartition("-")[2] for event in events] == ["1", "2", "3", "sse:end"]
     assert [event.event for event in connect(app, events[1].id).rest()] == ["message", "close"]
+
+
+def test_linger_counts_from_the_leaving_however_late_it_is_looked_after():
+    _, clock, source, connection, _, _ = lingering()
+    connection.leave()
+    clock.advance(30)
+    assert source.left.wait(DEADLINE_S)

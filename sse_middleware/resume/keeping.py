@@ -123,16 +123,18 @@ class Keeper(Unkept):
         """Whether the app goes on after its client; if so, ``stop()`` is called in the end."""
         if self._is_done or self._writer is None or not self._stream.frames_sent:
             return False  # nobody has an id to come back with
-        beside(partial(self._linger, clock, stop))
+        until_s = clock.monotonic() + self._guard.linger_s  # from now, not from when that begins
+        beside(partial(self._linger, clock, until_s, stop))
         return True
 
-    def _linger(self, clock: Clock, stop: Callable[[], None]) -> None:
+    def _linger(self, clock: Clock, until_s: float, stop: Callable[[], None]) -> None:
         """Wait for the app to end, or for nobody to have followed for long enough."""
         left_s = self._guard.linger_s
         while left_s > 0:
-            if clock.wait(self._over, clock.monotonic() + left_s):
+            if clock.wait(self._over, until_s):
                 return
             left_s = self._followed_s()
+            until_s = clock.monotonic() + left_s
         stop()
 
     def _followed_s(self) -> float:
