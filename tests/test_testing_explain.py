@@ -169,12 +169,13 @@ def test_kept({argument}):
 
 def run(folder, plugin, *options):
     command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider"]
-    # Nothing of the outer run's, such as xdist's: it is no part of this one.
+    # Nothing of the outer run's, such as xdist's: it is no part of this one. And no bytecode: a
+    # file that is changed within a second, and keeps its size, would not be compiled again.
     outer = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [*command, *options, "test_kept.py"],
         cwd=folder,
-        env={**outer, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={**outer, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         timeout=120,
     )
