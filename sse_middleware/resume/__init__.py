@@ -4,7 +4,7 @@
 
     app = SSEMiddleware(app, resume=MemoryLog(owner=lambda environ: environ.get("REMOTE_USER")))
 
-`MemoryLog` serves one process, `RedisLog` all that share a Redis or Valkey (``redis`` is installed
+`MemoryLog` serves one process, `RedisLog` all that share a Redis (the client ``redis`` is installed
 with the extra of that name). `Channel` is one topic that many clients follow, on either log.
 """
 

@@ -1,4 +1,4 @@
-"""``RedisLog``: streams that any process continues which shares one Redis (or Valkey).
+"""``RedisLog``: streams that any process continues which shares one Redis.
 
 A stream is a Redis Stream whose entry ``<n>-0`` holds frame n, so that a number is written once,
 by whoever was first; an entry without a frame is its end. Beside it stands what a reader has to
