@@ -134,8 +134,7 @@ for talkative in (False, True):
     assert probe.looks_every_s is None and not probe.has_left()
     if talkative:
         client.sendall(b"more")
-        gevent.sleep(0.05)
-        assert not woken.is_set() and not probe.has_left()
+        assert not woken.wait(0.05) and not probe.has_left()
     else:
         client.close()
         assert woken.wait(10) and probe.has_left()

@@ -1296,3 +1296,27 @@ def test_https_is_spoken_to_https(sends):
     with opened as stream, pytest.raises(ssl.SSLError):
         stream.event()
     assert received[0][:1] == b"\x16"  # a TLS handshake
+
+
+def test_where_a_worker_is_can_be_asked_while_it_goes_on():
+    """Its frames come and go meanwhile."""
+    asked, over = [], threading.Event()
+
+    def deep(levels):
+        return deep(levels - 1) if levels else time.monotonic()
+
+    @SSEMiddleware
+    def app(environ, start_response):
+        start_response("200 OK", SSE)
+        while not over.is_set():
+            deep(20)
+        return iter([{"data": "x"}])
+
+    with StreamClient(app).get("/") as stream:
+        gives_up_at = time.monotonic() + DEADLINE_S
+        while len(asked) < 3000:
+            asked.append(stream._steps.find_blocked())
+            assert time.monotonic() < gives_up_at
+        over.set()
+        assert stream.event().data == "x"
+    assert any("in deep" in place or "in app" in place for place in asked if place)

@@ -153,7 +153,7 @@ def test_async_streams_wait_side_by_side(library):
         async with library.AsyncClient(transport=upstream.async_transport()) as client:
             asking = [asyncio.ensure_future(client.post(URL)) for _ in range(count)]
             while not all(task.done() for task in asking):
-                await asyncio.sleep(0.01)
+                await asyncio.wait(asking, timeout=0.01)
                 clock.advance(1)
             return [task.result().content for task in asking]
 

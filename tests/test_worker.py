@@ -140,11 +140,11 @@ def test_a_forked_process_starts_with_no_threads_of_its_parent():
 
 
 BLOCKED = """
-import threading, time
+import threading
 from contextvars import copy_context
 from sse_middleware.worker import workers
 started = threading.Event()
-workers().submit(lambda: (started.set(), time.sleep(600)), copy_context(), 1)
+workers().submit(lambda: (started.set(), threading.Event().wait(600)), copy_context(), 1)
 assert started.wait(10)
 """
 
@@ -175,7 +175,7 @@ def request():
         seen.append(variable.get())
         started.set()
         try:
-            gevent.sleep(600)
+            Event().wait(600)
         except gevent.GreenletExit:
             seen.append("killed")
             signal.set()

@@ -9,6 +9,7 @@ Source: PEP 3333.
 import re
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any, Callable, Iterator, List, Optional
 
 from sse_middleware.errors import ResponseError, shown
@@ -75,16 +76,19 @@ class InProcess:
         self._leaving.leave()
 
     def find_blocked(self, thread_id: Optional[int]) -> Optional[str]:
-        """Where the app is, in the request's own thread or in a worker of the middleware."""
-        for ident, frame in sys._current_frames().items():
-            top = frame
+        """Where the app is: in a worker of the middleware, else in the request's own thread."""
+        own: Optional[List[FrameType]] = None
+        for ident, innermost in sys._current_frames().items():
+            frame: Optional[FrameType] = innermost
+            frames: List[FrameType] = []  # kept: a frame that returns forgets who called it
             while frame is not None:
-                if ident == thread_id and frame.f_code in _OWN:
-                    return where(top, above=frame)
                 if frame.f_code is run_request.__code__ and self._is_ours(frame.f_locals):
-                    return where(top, above=frame)
-                frame = frame.f_back  # type: ignore[assignment]
-        return None
+                    return where(frames)
+                if ident == thread_id and frame.f_code in _OWN:
+                    own = list(frames)
+                frames.append(frame)
+                frame = frame.f_back
+        return None if own is None else where(own)
 
     def _is_ours(self, names: Any) -> bool:
         """A middleware on the way may have copied the environ."""

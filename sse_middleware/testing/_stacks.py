@@ -4,6 +4,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import Sequence
 
 __all__ = ["where"]
 
@@ -13,14 +14,13 @@ _INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
 _SHOWN = 4
 
 
-def where(innermost: FrameType, *, above: FrameType) -> str:
-    """The line of the app that ``innermost`` was called from, and the calls since.
+def where(frames: Sequence[FrameType]) -> str:
+    """The line of the app that the first of ``frames`` was called from, and the calls since.
 
-    ``above`` is the last frame that is not the app's.
+    They are the app's, the innermost first, seen while their thread may have gone on.
     """
-    stack = list(traceback.walk_stack(innermost))
-    names = [frame for frame, _ in stack]
-    calls = list(traceback.StackSummary.extract(iter(stack[: names.index(above)][::-1])))
+    lines = [(frame, frame.f_lineno or 0) for frame in reversed(frames)]  # None: it has returned
+    calls = list(traceback.StackSummary.extract(iter(lines)))
     own = [call for call in calls if _is_own(call.filename)]
     if not calls:
         return "a place outside its Python code"
