@@ -84,7 +84,7 @@ class InProcess:
             while frame is not None:
                 if frame.f_code is run_request.__code__ and self._is_ours(frame.f_locals):
                     return where(frames)
-                if ident == thread_id and frame.f_code in _OWN:
+                if own is None and ident == thread_id and frame.f_code in _OWN:
                     own = list(frames)
                 frames.append(frame)
                 frame = frame.f_back
