@@ -40,8 +40,8 @@ function overdue(ms) {
 
 function told(error) {
   const name = error?.constructor?.name ?? typeof error;
-  const cause = error?.cause?.code ? ` (${error.cause.code})` : "";
-  return `${name}: ${error?.message}${cause}`;
+  // Without its cause: of one RST it is ECONNRESET at one time and UND_ERR_SOCKET at another.
+  return `${name}: ${error?.message}`;
 }
 
 const outcomes = [];
