@@ -209,8 +209,8 @@ class SSEMiddleware:
         hand = Handover(pool.signal(), pool.signal(), on_demand=on_demand)
         answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
         stream.is_open = answer.is_open
-        probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
         keeper = follower or self._keeper(environ, stream, pool.signal(), answer)
+        probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
         serving = Serving(hand, answer, stream, pace, probe, self._registry, pool.beside, keeper)
         app, recogniser = self.app, self._recogniser
         if follower is not None:

@@ -8,7 +8,6 @@ then, and gevent may patch.
 """
 
 import os
-import sys
 import threading
 from contextvars import Context
 from typing import Any, Callable, List, Optional, Set
@@ -48,6 +47,8 @@ class Workers:
 
     def __init__(self) -> None:
         self._running: Set[Job] = set()
+        #: Those of them that are no requests.
+        self._beside: Set[Job] = set()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -60,14 +61,10 @@ class Workers:
         """Run ``call`` beside this thread; None if ``limit`` calls were running already."""
         job = Job(call, context)
         self._running.add(job)
-        if self.are_counted and len(self._running) > limit:
+        if self.are_counted and len(self._running) - len(self._beside) > limit:
             self._running.discard(job)
             return None
-        try:
-            self._start(job)
-        except BaseException:
-            self._running.discard(job)
-            raise
+        self._begin(job)
         return job
 
     def beside(self, call: Callable[[], None]) -> None:
@@ -76,9 +73,19 @@ class Workers:
         Where the process can start no other thread it runs in this one.
         """
         try:
-            self.submit(call, Context(), sys.maxsize)
+            job = Job(call, Context())
+            self._running.add(job)
+            self._beside.add(job)
+            self._begin(job)
         except RuntimeError:
             call()
+
+    def _begin(self, job: Job) -> None:
+        try:
+            self._start(job)
+        except BaseException:
+            self._done(job)
+            raise
 
     def _start(self, job: Job) -> None:
         raise NotImplementedError
@@ -92,6 +99,7 @@ class Workers:
     def _done(self, job: Job) -> None:
         job.is_done = True
         self._running.discard(job)
+        self._beside.discard(job)
 
 
 class _Threads(Workers):

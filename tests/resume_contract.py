@@ -55,6 +55,14 @@ def written(log, count, name="name"):
     return writer
 
 
+def test_a_stream_is_followed_from_the_moment_it_is_found(make_log):
+    log = make_log(linger=30)
+    writer = written(log, 1)
+    assert writer.followed_s() == 0
+    log.find("name", 0)
+    assert 29 < writer.followed_s() <= 30
+
+
 @pytest.mark.parametrize("after", range(4))
 def test_a_reader_gets_what_followed_its_number_and_the_end(make_log, after):
     log = make_log()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sse_middleware.errors import StreamLostError
 from sse_middleware.resume import MemoryLog, guard
 from sse_middleware.resume.guard import Guard
 
@@ -63,6 +64,18 @@ def test_what_cannot_be_written_is_told_and_not_raised(caplog):
     assert not Guard(MemoryLog(owner=None)).wrote(write)
     assert "slow" in caplog.text
     assert Guard(MemoryLog(owner=None)).wrote(lambda: None)
+
+
+def test_one_stream_that_is_lost_is_no_outage(caplog):
+    def write():
+        raise StreamLostError("dropped for room")
+
+    log = MemoryLog(owner=None)
+    guarded = Guard(log)
+    log.open("other", "").append(b"data: a\n\n")
+    assert not guarded.wrote(write)
+    assert guarded.find("other", 0) is not None
+    assert caplog.messages == []
 
 
 def test_the_owner_and_the_linger_are_the_logs():

@@ -99,6 +99,25 @@ def test_a_channel_that_was_dropped_ends_its_subscriptions_and_forgets_its_ids()
     assert next(again).data == "new"
 
 
+def test_a_subscriber_that_was_killed_while_it_waited_leaves_nothing_behind():
+    gevent = pytest.importorskip("gevent")
+    log = MemoryLog(owner=None)
+
+    def wait():
+        follow = log.subscribe("news", "")
+        try:
+            next(follow)
+        finally:
+            follow.close()
+
+    waiting = gevent.spawn(wait)
+    gevent.sleep(0)
+    ((_, frames),) = log._streams.items()
+    assert len(frames.waiting) == 1
+    waiting.kill()
+    assert (len(frames.waiting), frames.followers) == (0, 0)
+
+
 class MemoryMachine(LogMachine):
     def make_log(self, **options):
         return MemoryLog(owner=None, **options)

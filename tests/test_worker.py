@@ -97,6 +97,16 @@ def test_a_job_over_the_limit_is_refused_until_one_is_done(pool):
     assert pool.submit(lambda: None, contextvars.copy_context(), 1)
 
 
+def test_what_runs_beside_the_requests_takes_none_of_their_places(pool):
+    gate = threading.Event()
+    pool.beside(lambda: gate.wait(DEADLINE_S))
+    assert pool.submit(lambda: gate.wait(DEADLINE_S), contextvars.copy_context(), 1)
+    assert pool.submit(lambda: None, contextvars.copy_context(), 1) is None
+    assert len(pool) == 2
+    gate.set()
+    until(lambda: len(pool) == 0, "the jobs to end")
+
+
 def test_a_thread_that_cannot_start_takes_no_place(pool, monkeypatch):
     def refused(thread):
         raise RuntimeError("can't start new thread")

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Callable, Optional, TypeVar
 
+from sse_middleware.errors import StreamLostError
 from sse_middleware.resume.log import EventLog, Owner, Reader, Writer
 
 __all__ = ["Guard"]
@@ -48,6 +49,9 @@ class Guard:
         """Whether ``write()`` succeeded."""
         try:
             write()
+        except StreamLostError as error:  # this stream alone, such as one dropped for room
+            _log.debug("a stream is kept no more: %r", error)
+            return False
         except Exception as error:
             self._failed(error)
             return False

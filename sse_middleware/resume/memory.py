@@ -78,6 +78,7 @@ class MemoryLog:
             frames = self._streams.get(name)
             if frames is None or not frames.first - 1 <= after <= frames.last:
                 return None
+            frames.left_at = self._clock.monotonic()  # who reads it is on the way
         return Reader(self, name, frames, after)
 
     def publish(self, channel: str, frame: bytes) -> None:
@@ -142,6 +143,7 @@ class MemoryLog:
     def left(self, place: Place) -> None:
         """For a reader: it follows no more."""
         with self._lock:
+            place.frames.waiting.discard(place.signal)  # a greenlet that was killed cannot
             if place.is_following:
                 place.is_following = False
                 place.frames.followers -= 1
