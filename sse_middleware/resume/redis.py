@@ -11,6 +11,7 @@ import hashlib
 import re
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Deque, Optional, Tuple
 
 from sse_middleware.errors import OptionError, StreamLostError, shown
@@ -104,6 +105,9 @@ class RedisLog:
             return None
         reader = _Reader(self, name, head.decode(), lease.decode(), after)
         reader.nothing_follows = is_finished and after == last_number
+        if not is_finished:
+            with suppress(Exception):  # a Redis that can only be read, perhaps for a moment
+                reader.before_wait()
         return reader
 
     def publish(self, channel: str, frame: bytes) -> None:
@@ -171,8 +175,12 @@ class _Writer:
 
     def finish(self) -> None:
         self._log.pulse.end(self._name)
-        if self._number:
-            self._add(len(self._sizes) + 1, END, b"")
+        try:
+            if self._number:
+                self._add(len(self._sizes) + 1, END, b"")
+        except BaseException:  # without an end its readers would wait for as long as it is kept
+            self._log.pulse.forget(self._name)
+            raise
         self._log.pulse.refresh([self._name])
 
     def discard(self) -> None:

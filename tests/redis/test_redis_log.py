@@ -161,6 +161,21 @@ def test_a_stream_that_could_not_be_written_on_is_deleted_and_its_readers_are_to
     assert log.find("name", 0) is None
 
 
+def test_the_readers_of_a_stream_whose_end_could_not_be_written_are_told(make_log, redis_server):
+    log = make_log(lease=0.5)
+    written(log, 1, "another")  # this process lives, and so does its lease
+    writer = written(log, 1)
+    reader = Beside(log.find("name", 1))
+    redis_server.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        with pytest.raises(Exception, match="NOREPLICAS|replicas"):
+            writer.finish()
+    finally:
+        redis_server.command("CONFIG", "SET", "min-replicas-to-write", "0")
+    assert isinstance(reader.next(), StreamLostError)
+    log.pulse.end("another")
+
+
 # --- outages
 
 
