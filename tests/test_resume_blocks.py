@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sse_middleware import EventParser
-from sse_middleware.resume.blocks import Blocks, is_event, numbered
+from sse_middleware.resume.blocks import Blocks, is_event, numbered, without_id
 
 LINES = st.sampled_from(
     [b"data: a", b"data", b"data:b", b"id: 7", b"event: x", b"retry: 1", b": c", b"datab: x", b""]
@@ -98,3 +98,17 @@ def test_many_lines_in_one_piece_are_linear_too(line):
     began = time.perf_counter()
     Blocks().feed(line * 300_000)
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("block", "frame"),
+    [
+        (b": id: 7\n", b": id: 7\n\n"),
+        (b"ids: 7\n", b"ids: 7\n\n"),
+        (b"id: sse:end\n", b"id: sse:end\n\n"),
+        (b"id: 7\nretry: 5\nid\n", b"retry: 5\n\n"),
+        (b"id: 7\n", b""),
+    ],
+)
+def test_what_is_no_event_leaves_without_an_id(block, frame):
+    assert without_id(block) == frame

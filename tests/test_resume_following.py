@@ -272,6 +272,20 @@ def test_comments_and_retry_have_no_number_and_are_not_sent_again():
     assert connect(app, event.id).status == "204 No Content"
 
 
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=repr)
+@pytest.mark.parametrize("block", [b"id: 7\n", b"id\n", b": c\nid:7\nretry: 5\n"], ids=repr)
+def test_an_id_without_an_event_never_takes_the_place_of_the_last_number(newline, block):
+    source = Source((b"data: a\n\n" + block + b"\n").replace(b"\n", newline), None)
+    source.headers = SSE
+    app = wrapped(source)
+    connection = connect(app)
+    (event,) = connection.rest()
+    assert [line for line in connection.raw.splitlines() if line.startswith(b"id")] == [
+        b"id: " + event.id.encode()
+    ]
+    assert (b"retry: 5" in connection.raw) == (b"retry" in block)
+
+
 def test_an_event_stream_inside_the_app_is_numbered_too():
     def app(environ, start_response):
         start_response("200 OK", SSE)

@@ -11,12 +11,13 @@ from typing import List
 
 from sse_middleware.framing import END_ID
 
-__all__ = ["Blocks", "is_event", "numbered"]
+__all__ = ["Blocks", "is_event", "numbered", "without_id"]
 
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _ONE = re.compile(rb"(?:[^\r\n]+\n)+\n")
 _DATA = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data(?=[:\r\n])")
 _END = re.compile(rb"(?:\A|[\r\n])id: ?" + END_ID.encode() + rb"(?=[\r\n])")
+_ID = re.compile(rb"(?:\A|(?<=[\r\n]))id(?::[^\r\n]*)?(?:\r\n|[\r\n])")
 
 
 class Blocks:
@@ -71,3 +72,15 @@ def numbered(block: bytes, event_id: str) -> bytes:
     if _END.search(block):
         return block + b"\n"
     return block + b"id: " + event_id.encode("ascii") + b"\n\n"
+
+
+def without_id(block: bytes) -> bytes:
+    """The frame of ``block``, which is no event, without an id; the end of a stream keeps its own.
+
+    A client would come back with that id, though nothing is kept under it.
+
+    >>> without_id(b"retry: 5\\nid: 7\\n"), without_id(b"id: 7\\n")
+    (b'retry: 5\\n\\n', b'')
+    """
+    rest = block if _END.search(block) else _ID.sub(b"", block)
+    return rest + b"\n" if rest else b""

@@ -13,7 +13,7 @@ from typing import Callable, List, Optional, Tuple
 from sse_middleware.clock import Clock, Signal
 from sse_middleware.current import CurrentStream
 from sse_middleware.resume.address import Address, new_stream_id
-from sse_middleware.resume.blocks import Blocks, is_event, numbered
+from sse_middleware.resume.blocks import Blocks, is_event, numbered, without_id
 from sse_middleware.resume.guard import Guard
 from sse_middleware.resume.log import Writer
 
@@ -148,7 +148,7 @@ class Keeper(Unkept):
 
     def _kept(self, block: bytes) -> bytes:
         if not is_event(block):
-            return block + b"\n"
+            return without_id(block)
         if not self._number:
             head = json.dumps(_shown_again(*self._head()))
             self._writer = self._guard.open(self._address.name(self._stream_id), head)
