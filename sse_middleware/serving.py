@@ -166,7 +166,10 @@ class Serving:
             if isinstance(error, Exception):
                 raise
             raise ResponseError(f"the app raised {type(error).__name__}") from error
-        self._finish("error" if self._stream.failed else "end")
+        if self._hand.is_cancelled:  # given up by the worker: the rest is in the log alone
+            self._finish("disconnect")
+        else:
+            self._finish("error" if self._stream.failed else "end")
         return True
 
     def _sent(self, data: Any, frames: int) -> Any:

@@ -13,8 +13,9 @@ import pytest
 from sse_middleware import Event, EventParser, SSEMiddleware, current_stream, event_stream, worker
 from sse_middleware.errors import EventError, OptionError, ResponseError
 from sse_middleware.relay import relay
-from sse_middleware.resume import Channel, MemoryLog
+from sse_middleware.resume import Channel, MemoryLog, keeping
 from sse_middleware.testing.clock import VirtualClock
+from sse_middleware.worker import workers
 
 DEADLINE_S = 10
 SSE = [("Content-Type", "text/event-stream")]
@@ -933,3 +934,24 @@ def test_linger_counts_from_the_leaving_however_late_it_is_looked_after():
     connection.leave()
     clock.advance(30)
     assert source.left.wait(DEADLINE_S)
+
+
+def test_a_client_that_was_given_up_is_no_end_though_the_app_has_ended(monkeypatch):
+    monkeypatch.setattr(keeping, "_PATIENCE_S", 0.05)
+    reasons, done = [], threading.Event()
+
+    class Observer:
+        def closed(self, stream, reason):
+            reasons.append(reason)
+
+    def app(environ, start_response):
+        start_response("200 OK", SSE)
+        yield from ({"data": str(number)} for number in range(3000))
+        done.set()
+
+    wrapper = SSEMiddleware(app, resume=MemoryLog(owner=None), worker="*", observer=Observer())
+    body = wrapper({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *answer: None)
+    assert done.wait(DEADLINE_S), "the app went on without its client"
+    until(lambda: not len(workers()), "the worker to end")
+    assert b"data: 2999\n" not in b"".join(body)
+    assert reasons == ["disconnect"]
