@@ -13,7 +13,6 @@ True
 >>> upstream.verify()
 """
 
-import json
 import math
 import os
 import threading
@@ -29,7 +28,6 @@ from typing import (
     List,
     Optional,
     Pattern,
-    Sequence,
     Union,
 )
 from weakref import WeakSet
@@ -39,6 +37,14 @@ from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing._edits import paced
 from sse_middleware.testing._proxies import passed_by
 from sse_middleware.testing._script import ONCE, Script, Times, Told, changed, outcome, reasons
+from sse_middleware.testing._verdict import (
+    TO_ALLOW_REQUESTS,
+    TO_ALLOW_SCRIPTS,
+    TO_ANSWER,
+    not_found,
+    section,
+    told,
+)
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.faults import Fault
 from sse_middleware.testing.matching import Match, When
@@ -52,11 +58,6 @@ if TYPE_CHECKING:
     from sse_middleware.testing.server import Server
 
 __all__ = ["FakeUpstream"]
-
-_TO_ANSWER = "to answer it: upstream.play(recording), times=N for more, times=None for any number"
-_TO_ALLOW = "to allow them: %s=False, in @pytest.mark.fake_upstream(...) or verify(...)"
-_TO_ALLOW_REQUESTS = _TO_ALLOW % "assert_all_requests_were_expected"
-_TO_ALLOW_SCRIPTS = _TO_ALLOW % "assert_all_responses_were_requested"
 
 
 class FakeUpstream:
@@ -165,14 +166,14 @@ class FakeUpstream:
         """
         with self._lock:
             stuck = [f"{one}: {one.problem}" for one in self._requests if one.problem is not None]
-            lines = _section("answers that broke off", stuck)
+            lines = section("answers that broke off", stuck)
             if assert_all_requests_were_expected and self._unmatched:
-                lines += _section("requests without a recording", _told(self._unmatched))
-                lines += [f"  {_TO_ANSWER}", f"  {_TO_ALLOW_REQUESTS}"]
+                lines += section("requests without a recording", told(self._unmatched))
+                lines += [f"  {TO_ANSWER}", f"  {TO_ALLOW_REQUESTS}"]
             due = [str(script) for script in self._scripts if script.is_due]
             if assert_all_responses_were_requested and due:
-                lines += _section("recordings not played as often as scripted", due)
-                lines += [f"  {_TO_ALLOW_SCRIPTS}"]
+                lines += section("recordings not played as often as scripted", due)
+                lines += [f"  {TO_ALLOW_SCRIPTS}"]
         if lines:
             raise AssertionError("\n".join(["what came is not what was scripted", *lines]))
 
@@ -185,8 +186,8 @@ class FakeUpstream:
                 Told(one, unanswered.get(one) or outcome(one, left_s.get(one, 0.0)))
                 for one in self._requests
             ]
-            lines = _section("requests", _told(came) or ["none"])
-            lines += _section("scripted", [str(script) for script in self._scripts] or ["nothing"])
+            lines = section("requests", told(came) or ["none"])
+            lines += section("scripted", [str(script) for script in self._scripts] or ["nothing"])
         return "\n".join(lines)
 
     @contextmanager
@@ -283,32 +284,7 @@ class FakeUpstream:
                 return script.recording
         unmatched = Told(request, reasons(self._scripts, request))
         self._unmatched.append(unmatched)
-        return _not_found(unmatched)
-
-
-def _not_found(unmatched: Told) -> Recording:
-    text = "; ".join([*unmatched.reasons, _TO_ANSWER])
-    error = {
-        "message": f"no recording answers {unmatched.request}: {text}",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "no_recording",
-    }
-    body = json.dumps({"error": error}).encode("ascii")
-    return Recording(body, status=404, headers={"content-type": "application/json"})
-
-
-def _section(heading: str, entries: Sequence[str]) -> List[str]:
-    """The lines that tell of ``entries``; none, if there are none."""
-    return [f"{heading}:", *(f"  {entry}" for entry in entries)] if entries else []
-
-
-def _told(requests: Sequence[Told]) -> List[str]:
-    """A line for each request, and one for each reason below it."""
-    lines = []
-    for request, why in requests:
-        lines += [str(request), *(f"  {reason}" for reason in why)]
-    return lines
+        return not_found(unmatched)
 
 
 def _is_number(value: object, kind: Any) -> bool:
