@@ -46,7 +46,7 @@ _RETRY_AFTER_S = 5
 class SSEMiddleware:
     """A WSGI app around ``app``; where ``app`` streams events, they leave framed and at once.
 
-    Args, all but ``app`` by keyword:
+    Keyword Args:
         items: ``"event"``: a yielded mapping holds the fields of an event. ``"data"``: every
             yielded object is the data of one event.
         dumps: serialises data that is not ``str``; default: orjson where it is installed, else

@@ -1,0 +1,54 @@
+"""How Sphinx builds the pages of this folder: ``tox -e docs``, without a network."""
+
+from importlib import metadata
+from typing import Any, List
+
+project = "sse_middleware"
+author = "the sse_middleware authors"
+copyright = f"2026, {author}"
+release = version = metadata.version("sse-middleware")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = f"sse_middleware {release}"
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "native"
+
+# Headings of the pages are link targets, as they are on GitHub.
+myst_heading_anchors = 4
+
+# A name in single backticks is looked up, and is code where it is none of the reference.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"exclude-members": "__init__, __new__"}
+python_maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
+napoleon_custom_sections = [("Forms", "notes_style")]
+
+
+def without_private(app: Any, name: str, obj: Any, options: Any, bases: List[type]) -> None:
+    """Show the public bases of a class, also those behind a private one."""
+    shown: List[type] = []
+    for base in bases:
+        found = base.__bases__ if base.__name__.startswith("_") else (base,)
+        shown += [each for each in found if each not in shown]
+    bases[:] = shown
+
+
+def found_anywhere(app: Any, env: Any, node: Any, contnode: Any) -> Any:
+    """The docstrings name classes without their modules: look for them in all of the reference."""
+    if node.get("reftype") != "obj" or "." in node["reftarget"]:
+        return None
+    node["refspecific"], docname = True, node.get("refdoc", "")
+    domain = env.get_domain("py")
+    return domain.resolve_xref(
+        env, docname, app.builder, "obj", node["reftarget"], node, contnode
+    )
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls it."""
+    app.connect("missing-reference", found_anywhere)
+    app.connect("autodoc-process-bases", without_private)
