@@ -38,14 +38,13 @@ def without_private(app: Any, name: str, obj: Any, options: Any, bases: List[typ
 
 
 def found_anywhere(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """The docstrings name classes without their modules: look for them in all of the reference."""
-    if node.get("reftype") != "obj" or "." in node["reftarget"]:
+    """The docstrings name things without their modules: look for the one of that name."""
+    domain, target = env.get_domain("py"), node["reftarget"]
+    found = domain.find_obj(env, None, None, target, "obj", 1) if "." not in target else ()
+    if len(found) != 1:
         return None
-    node["refspecific"], docname = True, node.get("refdoc", "")
-    domain = env.get_domain("py")
-    return domain.resolve_xref(
-        env, docname, app.builder, "obj", node["reftarget"], node, contnode
-    )
+    docname = node.get("refdoc", "")
+    return domain.resolve_xref(env, docname, app.builder, "obj", found[0][0], node, contnode)
 
 
 def setup(app: Any) -> None:
