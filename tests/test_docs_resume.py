@@ -34,6 +34,10 @@ def request(app, last_event_id="", **environ):
     return told[0][0], body
 
 
+def test_every_example_has_its_test():
+    assert re.findall(r"^```(\w+)$", TEXT, re.MULTILINE) == ["python", "python"]
+
+
 def test_the_answer_survives_a_reconnect():
     pytest.importorskip("flask", minversion="2.0")
     app = example(0)["app"]
