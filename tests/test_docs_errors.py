@@ -1,6 +1,9 @@
 """docs/errors.md: its examples, run, and each thing that it says a client sees."""
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
@@ -77,10 +80,30 @@ def test_with_an_end_event_the_error_carries_its_id_and_204_follows():
     assert asked(app, **came_back)[0] == "204 No Content"
 
 
-def test_the_js_tells_the_error_from_a_lost_connection():
+PAGE = """
+const shown = [], source = new EventTarget();
+const show = (text) => shown.push(text);
+let closed = 0;
+source.close = () => { closed += 1; };
+%s
+source.dispatchEvent(new Event("error"));
+const lost = closed;
+source.dispatchEvent(new MessageEvent("error", { data: %s }));
+console.log(JSON.stringify({ lost, closed, shown }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
+def test_the_js_tells_the_error_from_a_lost_connection(tmp_path):
     [block] = [text for language, text in BLOCKS if language == "js"]
-    assert 'addEventListener("error"' in block
-    assert "event.data === undefined" in block
+    [error] = EventParser().feed(SHOWN[2].encode() + b"\n")
+    script = tmp_path / "script.mjs"
+    script.write_text(PAGE % (block, json.dumps(error.data)), "utf-8")
+    printed = subprocess.run(
+        ["node", str(script)], stdout=subprocess.PIPE, timeout=60, check=True
+    ).stdout
+    error_id = error.json()["error"]["code"]
+    assert json.loads(printed) == {"lost": 0, "closed": 1, "shown": [error_id]}
 
 
 def test_an_event_of_your_own(caplog):
