@@ -12,6 +12,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"sse_middleware {release}"
 html_copy_source = False
+highlight_language = "none"  # of a block that names none
 pygments_style = "friendly"
 pygments_dark_style = "native"
 

@@ -28,6 +28,13 @@ def test_every_block_is_made_or_run():
     assert len(fences) == len(marks) + 1
 
 
+def test_the_number_of_servers_is_right():
+    table = (ROOT / "docs" / "servers.md").read_text("utf-8").split("|---|", 1)[1]
+    rows = re.findall(r"^\| .*\|$", table, re.MULTILINE)
+    assert "all sixteen that were measured" in TEXT
+    assert len(rows) == 16
+
+
 def test_the_python_wraps_an_app():
     [block] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names = {}

@@ -17,7 +17,7 @@ __all__ = ["page"]
 PAGE = launch.HERE.parents[1] / "docs" / "deployment.md"
 
 _BLOCK = re.compile(r"(<!-- (\w+): (.+?) -->\n)```\n.*?^```\n", re.DOTALL | re.MULTILINE)
-_WIDTH = 95
+_WIDTH = 85
 
 #: Options that the tests alone need, and how many arguments follow each.
 _OF_TESTS = {
