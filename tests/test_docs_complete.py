@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sse_middleware import SSEMiddleware, cli, errors, pytest_plugin
+from sse_middleware.framing import Framing
 from sse_middleware.testing import faults, rechunk
 from sse_middleware.testing._framing_rules import RULES
 
@@ -126,6 +127,12 @@ def test_every_option_of_the_middleware_is_told_with_its_default():
     assert list(told) == list(defaults)
     for name, default in defaults.items():
         assert eval(told[name]) == default
+
+
+def test_the_options_of_event_stream_and_of_the_plugin_are_told():
+    section = GUIDES["serving.md"].split("\n## All options\n", 1)[1]
+    [named] = re.findall(r"\. ((?:[^.]*)) are also those of `event_stream", section)
+    assert re.findall(r"`(\w+)`", named) == list(Framing._fields)
 
 
 def test_every_error_is_on_the_page_of_errors():
