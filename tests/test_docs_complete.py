@@ -4,6 +4,7 @@ import argparse
 import importlib
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -197,17 +198,19 @@ class Parsed(Exception):
 
 
 @pytest.fixture
-def root_parser(monkeypatch):
-    """The parser that ``main`` parses with, however it is made."""
+def parser_of(monkeypatch):
+    """From arguments to the parser that ``main`` parses them with, however that is made."""
 
-    def parse_args(self, *args, **kwargs):
-        raise Parsed(self)
+    def parser_of(arguments):
+        def parse_args(self, *args, **kwargs):
+            raise Parsed(self)
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-    with pytest.raises(Parsed) as raised:
-        cli.main([])
-    monkeypatch.undo()
-    return raised.value.args[0]
+        with monkeypatch.context() as patch, pytest.raises(Parsed) as raised:
+            patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+            cli.main(arguments)
+        return raised.value.args[0]
+
+    return parser_of
 
 
 def commands(parser):
@@ -217,22 +220,42 @@ def commands(parser):
             yield from action.choices.items()
 
 
-def test_every_command_and_every_flag_is_told(root_parser):
-    found = list(commands(root_parser))
-    assert {"demo", "record", "replay", "inspect"} <= {name for name, _ in found}
-    page = GUIDES["commands.md"]
-    parts = re.split(r"^## ", page, flags=re.MULTILINE)
+def own_parsers(parser_of):
+    """The same, each as it is when its command is given."""
+    return {name: dict(commands(parser_of([name])))[name] for name, _ in commands(parser_of([]))}
+
+
+def test_every_command_and_every_flag_is_told(parser_of):
+    found = own_parsers(parser_of)
+    assert {"demo", "record", "replay", "inspect"} <= set(found)
+    assert "--upstream" in found["record"]._option_string_actions
+    parts = re.split(r"^## ", GUIDES["commands.md"], flags=re.MULTILINE)
     missing = []
-    for name, parser in found:
+    for name, parser in found.items():
         own = [part for part in parts if is_named(name, part.split("\n", 1)[0])]
-        if not own:
-            missing.append(name)
-            continue
-        for action in parser._actions:
-            words = action.option_strings[-1:] or [str(action.metavar or action.dest)]
-            if words != ["--help"] and not any(is_named(word, own[0]) for word in words):
-                missing.append(f"{name} {words[0]}")
+        words = [
+            action.option_strings[-1:] or [action.metavar or action.dest]
+            for action in parser._actions
+        ]
+        for word in [name, *(str(word) for [word] in words if word != "--help")]:
+            if not own or not is_named(word, own[0]):
+                missing.append(f"{name}: {word}")
     assert missing == []
+
+
+def shown_commands():
+    """Each command line of ours that a page shows, without what a shell does with it."""
+    for page, text in sorted(LINKED.items()):
+        for line in re.findall(r"^\$ (.*sse-middleware .*)$", text, re.MULTILINE):
+            for part in re.split(r" (?:&&|\|) ", line):
+                if part.startswith("sse-middleware "):
+                    yield pytest.param(part, id=f"{page}: {part}")
+
+
+@pytest.mark.parametrize("line", list(shown_commands()))
+def test_a_command_that_is_shown_can_be_given(line, parser_of):
+    arguments = shlex.split(line, comments=True)[1:]
+    assert parser_of(arguments).parse_args(arguments)
 
 
 # Links, and the way through the pages
@@ -303,8 +326,8 @@ def test_the_test_of_a_page_counts_its_blocks(page):
     assert re.search(counts, tests[0].read_text("utf-8"), re.MULTILINE), "no test counts them"
 
 
-#: Pages that are written by the tests of their subject, block for block.
-MADE = {"proxies.md", "servers.md"}
+#: Pages whose blocks are written by the tests of their subject.
+MADE = {"check.md", "proxies.md", "servers.md"}
 
 
 def test_the_recipes_of_the_servers_are_those_that_the_tests_run():
