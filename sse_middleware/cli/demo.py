@@ -4,18 +4,19 @@ The app is the one that most people write first: ``POST /stream`` takes ``{"mess
 asks the upstream with ``stream=True``, and yields what comes.
 """
 
+import argparse
 import pkgutil
-import socket
 from typing import Any, Callable, Iterator, List
 
-from sse_middleware.cli.listening import told_in_one_line
+from sse_middleware.cli.arguments import add_address, add_server
+from sse_middleware.cli.servers import serve
 from sse_middleware.errors import SSEError
 from sse_middleware.middleware import SSEMiddleware
 from sse_middleware.relay import relay
 from sse_middleware.response import WSGIApp
 from sse_middleware.testing import FakeUpstream
 
-__all__ = ["demo_app", "run"]
+__all__ = ["add", "demo_app", "run"]
 
 #: Asks an upstream for the answer to messages; the stream of it.
 Ask = Callable[[List[Any]], Any]
@@ -23,11 +24,19 @@ Ask = Callable[[List[Any]], Any]
 _CURL = "curl -N -d '{\"messages\": []}' -H 'Content-Type: application/json'"
 
 
-def run(host: str, port: int) -> None:
+def add(command: argparse.ArgumentParser) -> None:
+    """Give the command its arguments."""
+    command.description = "Serve a Flask app that streams the answer of a fake OpenAI upstream."
+    add_address(command, 8889)
+    add_server(command)
+    command.set_defaults(run=lambda given: run(given.host, given.port, given.server))
+
+
+def run(host: str, port: int, server: str) -> None:
     """Serve the demo until it is interrupted; says on standard output where it is.
 
     Raises:
-        SSEError: the packages of the ``demo`` extra are not installed.
+        SSEError: the packages of the ``demo`` extra, or the server, are not installed.
         OptionError: the address cannot be listened on.
     """
     upstream = FakeUpstream()
@@ -35,14 +44,16 @@ def run(host: str, port: int) -> None:
     with upstream.serve() as base_url:
         try:
             app = demo_app(_asker(base_url))
-            server = _server(app, host, port)
         except ImportError as error:
             told = f"the demo needs {error.name}: pip install 'sse-middleware[demo]'"
             raise SSEError(told) from None
-        url = f"http://{f'[{host}]' if ':' in host else host}:{server.effective_port}"
-        print(f"The page:  {url}/")
-        print(f"The stream: {_CURL} {url}/stream", flush=True)
-        server.run()
+        drain = app.wsgi_app.drain  # type: ignore[attr-defined]
+        serve(app, server=server, host=host, port=port, told=_tell, drain=drain)
+
+
+def _tell(url: str) -> None:
+    print(f"The page:  {url}/")
+    print(f"The stream: {_CURL} {url}/stream", flush=True)
 
 
 def demo_app(ask: Ask) -> WSGIApp:
@@ -98,14 +109,3 @@ def _requests_asker(base_url: str) -> Ask:
         return session.post(base_url + "/chat/completions", json=asked, stream=True, timeout=60)
 
     return ask
-
-
-def _server(app: WSGIApp, host: str, port: int) -> Any:
-    import waitress
-
-    with told_in_one_line(host, port):
-        # The first address alone: of several, waitress would give each a free port of its own.
-        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]
-        return waitress.create_server(
-            app, host=address, port=port, threads=16, channel_request_lookahead=1
-        )

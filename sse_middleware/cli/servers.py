@@ -1,0 +1,142 @@
+"""A WSGI app on one of three servers, with threads enough for streams and an orderly end.
+
+The socket is ours, so that an address that cannot be had is told alike for all of them, and the
+URL is known before the first request.
+"""
+
+import os
+import signal
+import socket
+import threading
+from typing import Any, Callable, Dict
+
+from sse_middleware.cli.listening import told_in_one_line
+from sse_middleware.errors import SSEError
+from sse_middleware.response import WSGIApp
+
+__all__ = ["SERVERS", "Drain", "serve"]
+
+#: `SSEMiddleware.drain`: end all streams, waiting so many seconds at most.
+Drain = Callable[[float], object]
+
+_THREADS = 16  # a stream holds one of them
+_DRAIN_S = 3.0
+
+
+def serve(
+    app: WSGIApp, *, server: str, host: str, port: int, told: Callable[[str], None], drain: Drain
+) -> None:
+    """Serve ``app`` on one of `SERVERS` until interrupted or terminated.
+
+    ``told`` is called with the URL once clients can connect; a ``port`` of 0 takes a free one.
+    Then ``drain`` ends the streams, so that their generators are closed; a second signal does
+    not wait for it. Under gunicorn ``app`` runs in a child of this process, forked after it was
+    made: threads that it has started before are not there.
+
+    Raises:
+        OptionError: the address cannot be listened on.
+        SSEError: the package of the server is not installed.
+    """
+    run = SERVERS[server]
+    try:
+        __import__(server)
+    except ImportError:
+        raise SSEError(f"--server {server} needs {server}: pip install {server}") from None
+    with told_in_one_line(host, port):
+        listener = _listener(host, port)
+    with listener:
+        _drain_when_told_to_stop(drain)
+        told(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+        run(app, listener, drain)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    # The first address alone: with port 0 each of several would have a port of its own.
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere it would take a port that is in use
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _drain_when_told_to_stop(drain: Drain) -> None:
+    def begin(*signalled: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        # In a thread: the server goes on meanwhile, so that what is left is still sent.
+        threading.Thread(target=drain_and_interrupt, daemon=True).start()
+
+    def drain_and_interrupt() -> None:
+        drain(_DRAIN_S)
+        os.kill(os.getpid(), signal.SIGINT)  # all servers take it as the end of their main loop
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, begin)
+
+
+def _waitress(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+    import waitress
+
+    waitress.create_server(
+        app, sockets=[listener], threads=_THREADS, channel_request_lookahead=1
+    ).run()
+
+
+def _werkzeug(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+    from werkzeug.serving import make_server
+
+    host, port = listener.getsockname()[:2]
+    make_server(host, port, app, threaded=True, fd=listener.fileno()).serve_forever()
+
+
+def _gunicorn(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    class Application(BaseApplication):  # type: ignore[misc]  # it has no types
+        def load_config(self) -> None:
+            wanted = _gunicorn_settings(listener.detach(), drain)
+            for name in set(wanted) & set(self.cfg.settings):
+                self.cfg.set(name, wanted[name])
+
+        def load(self) -> WSGIApp:
+            return app
+
+    Application().run()
+
+
+def _gunicorn_settings(descriptor: int, drain: Drain) -> Dict[str, Any]:
+    def post_worker_init(worker: Any) -> None:
+        stop = signal.getsignal(signal.SIGTERM)
+
+        def drain_and_stop(*signalled: Any) -> None:
+            drain(0)  # tells them and does not wait: gunicorn waits for its requests
+            assert callable(stop)
+            stop(*signalled)
+
+        # Ctrl-C is sent to the worker too, and then gunicorn tells it to quit.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, drain_and_stop)
+
+    def worker_exit(arbiter: Any, worker: Any) -> None:
+        drain(_DRAIN_S)  # gives the generators the time to close
+
+    return {
+        "bind": f"fd://{descriptor}",
+        "worker_class": "gthread",
+        "threads": _THREADS,
+        "loglevel": "warning",
+        "graceful_timeout": 5,
+        "control_socket_disable": True,
+        "post_worker_init": post_worker_init,
+        "worker_exit": worker_exit,
+    }
+
+
+#: Each server that an app can be served on, by the name of its package.
+SERVERS = {"waitress": _waitress, "gunicorn": _gunicorn, "werkzeug": _werkzeug}
