@@ -98,7 +98,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(taken_port):
 
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it_and_exit_code_2():
     pytest.importorskip("flask")
-    program = "import sys; sys.modules['waitress'] = None; from sse_middleware.cli import COMMANDS, main; "
+    program = "import sys; sys.modules['waitress'] = None; from sse_middleware.cli import main; "
     message = "sse-middleware: --server waitress needs waitress: pip install waitress"
     code, out, err = run(sys.executable, "-c", f"{program} sys.exit(main({DEMO}))")
     assert (code, out, err.splitlines()) == (2, "", [message])

@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main", "parser_of"]
 #: The commands, in the order of their help, and what each does.
 COMMANDS = {
     "demo": "stream a recorded OpenAI answer from a Flask app to a page",
+    "serve": "wrap a WSGI app and serve it, for development",
     "record": "record the streams of an upstream, from a proxy before it",
     "replay": "serve recordings to any client",
     "inspect": "print a recording as a timeline",
