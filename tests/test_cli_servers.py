@@ -62,6 +62,7 @@ def test_streams_beside_each_other_end_cleanly_and_are_closed_when_it_is_termina
     assert "Traceback" not in started.errors
 
 
+@pytest.mark.sweep
 def test_an_interrupt_ends_it_likewise(started):
     with StreamClient(started.url()).get("/one", timeout=30) as stream:
         assert stream.event().data == "/one"
