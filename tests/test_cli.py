@@ -81,8 +81,9 @@ def test_help_lists_the_commands_and_that_of_a_command_its_options():
     assert listed == list(COMMANDS)
     code, out, err = run(SCRIPT, "demo", "--help")
     assert (code, err) == (0, "")
-    assert "--host HOST  address to listen on (127.0.0.1)" in out
-    assert "--port PORT  0 takes a free one (8889)" in out
+    told = " ".join(out.split())
+    assert "--host HOST address to listen on (127.0.0.1)" in told
+    assert "--port PORT 0 takes a free one (8889)" in told
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(taken_port):

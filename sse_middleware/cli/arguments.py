@@ -18,7 +18,11 @@ def add_address(command: argparse.ArgumentParser, port: int) -> None:
 def add_server(command: argparse.ArgumentParser) -> None:
     """Give ``command`` the option ``--server``, one of `SERVERS`."""
     command.add_argument(
-        "--server", choices=SERVERS, default="waitress", help="what serves it (%(default)s)"
+        "--server",
+        metavar="NAME",
+        choices=SERVERS,
+        default="waitress",
+        help=f"{', '.join(SERVERS)}: what serves it (%(default)s)",
     )
 
 

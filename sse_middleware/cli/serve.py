@@ -35,7 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Give the command its arguments."""
     command.description = (
         "Serve a WSGI app, wrapped in SSEMiddleware unless it is already. For development: "
-        "nothing is reloaded, and who may connect is not limited."
+        "it does not reload what you change."
     )
     command.add_argument(
         "app",
