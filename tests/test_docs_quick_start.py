@@ -6,10 +6,14 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from sse_middleware.cli import servers
+from sse_middleware.cli.loading import load_app
+from sse_middleware.errors import OptionError
+from sse_middleware.testing import StreamClient
 
 DEADLINE_S = 60
 DOC = Path(__file__).parents[1] / "docs" / "quick-start.md"
@@ -85,6 +89,25 @@ def test_the_file_passes_its_test_and_streams_what_the_page_shows(saved, start_c
     with opener.open(f"{url}chat?q=Why", timeout=DEADLINE_S) as response:
         body = response.read().decode()
     assert body == shown("curl -N 'http://127.0.0.1:8000/chat?q=Why'")
+
+
+def test_cherrypy_without_streaming_answers_500_as_the_page_says():
+    pytest.importorskip("cherrypy")
+    [chat] = blocks("CherryPy", "python")
+    names = {}
+    exec(compile(chat.replace('"response.stream": True', ""), str(DOC), "exec"), names)
+    names["site"].log.screen = False
+    with StreamClient(names["app"]).get("/chat?q=Why") as stream:
+        assert stream.status_code == 500
+
+
+def test_an_asgi_app_of_falcon_is_refused_as_the_page_says(monkeypatch):
+    asgi = pytest.importorskip("falcon.asgi")
+    module = ModuleType("falcon_for_asgi")
+    module.app = asgi.App()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(OptionError, match="falcon_for_asgi is an ASGI app: expected a WSGI app"):
+        load_app("falcon_for_asgi")
 
 
 def test_the_commands_are_those_that_are_meant():

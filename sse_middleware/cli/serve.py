@@ -5,6 +5,7 @@ heartbeats, its workers and its log with the defaults.
 """
 
 import argparse
+import inspect
 from typing import Any, Dict, Optional, Union
 
 from sse_middleware.cli.arguments import add_address, add_server
@@ -46,11 +47,13 @@ def add(command: argparse.ArgumentParser) -> None:
     add_server(command)
     add_address(command, 8000)
     group = command.add_argument_group("options of SSEMiddleware, for an app that is not wrapped")
+    defaults = inspect.signature(SSEMiddleware).parameters
     for name, (metavar, told) in _OPTIONS.items():
+        default = defaults[name.replace("-", "_")].default
         group.add_argument(
             f"--{name}",
             metavar=metavar,
-            help=told,
+            help=told if default is None else f"{told} ({default})",
             default=argparse.SUPPRESS,
             action="append" if name == "worker" else "store",
             type=_number if name in _NUMBERS else str,
