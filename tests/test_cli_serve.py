@@ -3,6 +3,7 @@
 That it is served, and ends, is in test_cli_servers.py.
 """
 
+import inspect
 import sys
 
 import pytest
@@ -86,6 +87,8 @@ def test_the_options_of_the_middleware_reach_it(given, options, served, monkeypa
     made = []
 
     class Recorded(SSEMiddleware):
+        __signature__ = inspect.signature(SSEMiddleware)
+
         def __init__(self, app, **options):
             made.append(options)
             super().__init__(app, **options)
