@@ -94,7 +94,7 @@ def test_the_file_passes_its_test_and_streams_what_the_page_shows(saved, start_c
 def test_cherrypy_without_streaming_answers_500_as_the_page_says():
     pytest.importorskip("cherrypy")
     [chat] = blocks("CherryPy", "python")
-    names = {}
+    names = {"__name__": "newlines"}
     exec(compile(chat.replace('"response.stream": True', ""), str(DOC), "exec"), names)
     names["site"].log.screen = False
     with StreamClient(names["app"]).get("/chat?q=Why") as stream:
