@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -151,6 +152,24 @@ HOSTS = {
 def test_a_host_to_which_nothing_can_be_bound_is_an_error(demo_extra, host, message, capsys):
     assert main([*DEMO, "--host", host]) == 2
     assert capsys.readouterr() == ("", message)
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_what_a_command_returns_is_the_exit_code(returned, code, monkeypatch):
+    module = ModuleType("sse_middleware.cli.made_up")
+    module.add = lambda parser: parser.set_defaults(run=lambda options: returned)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "made_up", "what a test makes up")
+    assert main(["made_up"]) == code
+
+
+def test_only_the_command_that_is_asked_for_is_imported():
+    program = (
+        "import sys; from sse_middleware.cli import parser_of; parser_of(['inspect', 'x.sse']); "
+        "print(*sorted(name for name in sys.modules if name.startswith('sse_middleware.cli.')))"
+    )
+    code, out, err = run(sys.executable, "-c", program)
+    assert (code, out.split(), err) == (0, ["sse_middleware.cli.inspect"], "")
 
 
 def test_an_interrupt_ends_the_command_with_exit_code_0(demo_extra, monkeypatch, capsys):

@@ -113,6 +113,10 @@ def test_the_app_that_is_meant_is_found(text, answer):
     assert load_app(text)({}, print) == [answer]
 
 
+def test_a_callable_that_does_not_tell_its_arguments_is_taken_as_it_is():
+    assert load_app("builtins:min") is min
+
+
 def test_the_current_directory_comes_first_and_once(folder):
     load_app("chat")
     load_app("wsgi")

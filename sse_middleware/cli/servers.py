@@ -20,7 +20,7 @@ __all__ = ["SERVERS", "Drain", "serve"]
 Drain = Callable[[float], object]
 
 _THREADS = 16  # a stream holds one of them
-_DRAIN_S = 3.0
+_DRAIN_S = 3
 
 
 def serve(
@@ -112,29 +112,18 @@ def _gunicorn(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
 
 def _gunicorn_settings(descriptor: int, drain: Drain) -> Dict[str, Any]:
     def post_worker_init(worker: Any) -> None:
-        stop = signal.getsignal(signal.SIGTERM)
-
-        def drain_and_stop(*signalled: Any) -> None:
-            drain(0)  # tells them and does not wait: gunicorn waits for its requests
-            assert callable(stop)
-            stop(*signalled)
-
-        # Ctrl-C is sent to the worker too, and then gunicorn tells it to quit.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, drain_and_stop)
-
-    def worker_exit(arbiter: Any, worker: Any) -> None:
-        drain(_DRAIN_S)  # gives the generators the time to close
+        # As after Ctrl-C: else it would wait for the streams to end by themselves.
+        signal.signal(signal.SIGTERM, worker.handle_quit)
 
     return {
         "bind": f"fd://{descriptor}",
         "worker_class": "gthread",
         "threads": _THREADS,
         "loglevel": "warning",
-        "graceful_timeout": 5,
-        "control_socket_disable": True,
+        "graceful_timeout": 2 * _DRAIN_S,  # then a worker that still drains is killed
+        "control_socket_disable": True,  # since 25.1
         "post_worker_init": post_worker_init,
-        "worker_exit": worker_exit,
+        "worker_int": lambda worker: drain(_DRAIN_S),
     }
 
 
