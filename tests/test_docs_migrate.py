@@ -1,6 +1,6 @@
 """docs/migrate.md: what stands before and after, run; what it says of other packages, measured.
 
-Those packages are installed in ``tox -e docs``. What needs a Redis is in tests/redis.
+Those packages are installed in ``tox -e peers``. What needs a Redis is in tests/redis.
 """
 
 import asyncio
