@@ -1,6 +1,7 @@
 """sse_middleware.cli: what the command line says and returns. What it serves: test_cli_demo.py."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,15 @@ def run(*command):
         check=False,
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Ctrl-C is pytest's again after a command in this process has taken it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ Drain = Callable[[float], object]
 
 _THREADS = 16  # a stream holds one of them
 _DRAIN_S = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
@@ -45,7 +46,8 @@ def serve(
     with told_in_one_line(host, port):
         listener = _listener(host, port)
     with listener:
-        _drain_when_told_to_stop(drain)
+        for number in _SIGNALS:
+            signal.signal(number, signal.default_int_handler)
         told(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
         run(app, listener, drain)
 
@@ -66,23 +68,29 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _drain_when_told_to_stop(drain: Drain) -> None:
-    def begin(*signalled: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+    is_told = threading.Event()
+
+    def tell(*signalled: Any) -> None:
+        for number in _SIGNALS:
             signal.signal(number, signal.default_int_handler)
-        # In a thread: the server goes on meanwhile, so that what is left is still sent.
-        threading.Thread(target=drain_and_interrupt, daemon=True).start()
+        is_told.set()
 
     def drain_and_interrupt() -> None:
+        is_told.wait()
         drain(_DRAIN_S)
-        os.kill(os.getpid(), signal.SIGINT)  # all servers take it as the end of their main loop
+        os.kill(os.getpid(), signal.SIGINT)  # servers take it as the end of their main loop
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, begin)
+    # In a thread: the server goes on meanwhile, so that what is left is still sent. It is there
+    # before the signal, because a handler may not wait for a lock, as the start of one does.
+    threading.Thread(target=drain_and_interrupt, daemon=True).start()
+    for number in _SIGNALS:
+        signal.signal(number, tell)
 
 
 def _waitress(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
     import waitress
 
+    _drain_when_told_to_stop(drain)
     waitress.create_server(
         app, sockets=[listener], threads=_THREADS, channel_request_lookahead=1
     ).run()
@@ -91,6 +99,7 @@ def _waitress(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
 def _werkzeug(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
     from werkzeug.serving import make_server
 
+    _drain_when_told_to_stop(drain)
     host, port = listener.getsockname()[:2]
     make_server(host, port, app, threaded=True, fd=listener.fileno()).serve_forever()
 
@@ -112,18 +121,25 @@ def _gunicorn(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
 
 def _gunicorn_settings(descriptor: int, drain: Drain) -> Dict[str, Any]:
     def post_worker_init(worker: Any) -> None:
-        # As after Ctrl-C: else it would wait for the streams to end by themselves.
-        signal.signal(signal.SIGTERM, worker.handle_quit)
+        stop: Any = signal.getsignal(signal.SIGTERM)
+
+        def drain_and_stop(*signalled: Any) -> None:
+            drain(0)  # tells them and does not wait: gunicorn waits for its requests
+            stop(*signalled)
+
+        # Ctrl-C too, for which gunicorn's own way now and then waits for a lock that it has itself.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, drain_and_stop)
 
     return {
         "bind": f"fd://{descriptor}",
         "worker_class": "gthread",
         "threads": _THREADS,
         "loglevel": "warning",
-        "graceful_timeout": 2 * _DRAIN_S,  # then a worker that still drains is killed
+        "graceful_timeout": 5,  # for requests that do not end by themselves
         "control_socket_disable": True,  # since 25.1
         "post_worker_init": post_worker_init,
-        "worker_int": lambda worker: drain(_DRAIN_S),
+        "worker_exit": lambda arbiter, worker: drain(_DRAIN_S),  # for generators to close
     }
 
 
