@@ -129,21 +129,17 @@ def test_every_block_has_its_test():
 # See it run
 
 
-class StoppedServer:
-    """In place of waitress's: on the port that was asked for, and stopped at once."""
-
-    def __init__(self, app, host, port, **options):
-        self.effective_port = port
-
-    def run(self):
-        pass
+def stopped(app, *, host, port, told, **options):
+    """In place of a server: on the port that was asked for, and stopped at once."""
+    told(f"http://{host}:{port}")
 
 
 @pytest.fixture
 def printed(monkeypatch, capsys):
     """What ``sse-middleware demo`` prints."""
     package("flask")
-    monkeypatch.setattr(package("waitress"), "create_server", StoppedServer)
+    package("waitress")
+    monkeypatch.setattr("sse_middleware.cli.demo.serve", stopped)
     assert main(["demo"]) == 0
     return capsys.readouterr().out
 
