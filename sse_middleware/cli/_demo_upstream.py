@@ -1,7 +1,8 @@
 """The upstream of the demo: each request says what is to be played for it.
 
-What a visitor has chosen goes through the app to the upstream in the request's own JSON, as OpenAI's
-``metadata``. So visitors do not get each other's faults, and the app stays one that anybody writes.
+What a visitor has chosen goes through the app to the upstream in the request's own JSON, as
+OpenAI's ``metadata``. So visitors do not get each other's faults, and the app stays one that
+anybody writes.
 """
 
 import re
