@@ -7,7 +7,7 @@ from sse_middleware.testing import Recording
 
 __all__ = ["ANSWERS", "PLAIN_TEXT"]
 
-_INTERVAL_S = 0.07
+_INTERVAL_S = 0.05
 
 _LONG = """\
 Yield dicts from your view, and wrap the app in one line.
