@@ -7,8 +7,6 @@ from sse_middleware.testing import Recording
 
 __all__ = ["ANSWERS", "PLAIN_TEXT"]
 
-_INTERVAL_S = 0.05
-
 _LONG = """\
 Yield dicts from your view, and wrap the app in one line.
 
@@ -39,6 +37,6 @@ PLAIN_TEXT = "First line\nsecond line\n\n\tthe fourth begins with a tab"
 #: The recording of each answer, by the name that a request gives it.
 ANSWERS: Dict[str, Callable[[], Recording]] = {
     "short": partial(Recording.named, "chat-text"),
-    "long": partial(Recording.chat, _LONG, interval_s=_INTERVAL_S),
-    "unicode": partial(Recording.chat, _UNICODE, interval_s=_INTERVAL_S),
+    "long": partial(Recording.chat, _LONG, interval_s=0.05),
+    "unicode": partial(Recording.chat, _UNICODE, interval_s=0.04),
 }
