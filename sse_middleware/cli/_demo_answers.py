@@ -38,5 +38,5 @@ PLAIN_TEXT = "First line\nsecond line\n\n\tthe fourth begins with a tab"
 ANSWERS: Dict[str, Callable[[], Recording]] = {
     "short": partial(Recording.named, "chat-text"),
     "long": partial(Recording.chat, _LONG, interval_s=0.05),
-    "unicode": partial(Recording.chat, _UNICODE, interval_s=0.04),
+    "unicode": partial(Recording.chat, _UNICODE, interval_s=0.03),
 }
