@@ -117,6 +117,7 @@ def test_an_answer_comes_event_by_event(visit, mode):
 
 def test_what_no_eye_can_see_is_shown_and_nothing_is_markup(visit):
     visitor = visit("fetch")
+    visitor.page.fill("#question", "<img src=x onerror=alert(1)>")
     visitor.press("Unicode and newlines")
     visitor.until_state("closed")
     [plain] = visitor.rows("plain")
