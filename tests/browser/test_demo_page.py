@@ -331,8 +331,11 @@ def test_what_is_there_has_names_and_the_answer_is_told_when_it_is_whole(visit):
 
 
 OVERFLOWING = """
-() => [document.documentElement.scrollWidth, ...Array.from(document.querySelectorAll("main *"),
-  (element) => element.getBoundingClientRect().right)].filter((right) => right > innerWidth)
+() => ["form", ".scroll", "#chat"].filter((box) => {
+  const { scrollWidth, clientWidth } = document.querySelector(box);
+  return scrollWidth > clientWidth;
+}).concat([document.documentElement.scrollWidth, ...Array.from(document.querySelectorAll("main *"),
+  (element) => element.getBoundingClientRect().right)].filter((right) => right > innerWidth))
 """
 
 
