@@ -22,6 +22,7 @@ COMMANDS = {
     "record": "record the streams of an upstream, from a proxy before it",
     "replay": "serve recordings to any client",
     "inspect": "print a recording as a timeline",
+    "check": "say what a deployment does to a stream, and what is wrong",
 }
 
 

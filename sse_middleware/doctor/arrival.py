@@ -1,0 +1,143 @@
+"""``judge``: whether events arrive as they are made, as far as their times can tell.
+
+From here nobody sees when the app made an event, so "all at once" proves nothing by itself: an
+app that has everything at once looks the same. Held back is what shows by one of these:
+
+* heartbeats that arrive together with events: each was sent because nothing else was;
+* a buffer that fills: events are cut at sizes of buffers, and go on later;
+* a compressor that lets an event out in part, its rest with the next one;
+* the same stream, asked for without compression, arrives earlier.
+
+What was waited for and then came in one piece is a suspicion; what came in one piece at once tells
+nothing.
+"""
+
+from statistics import median
+from typing import List, NamedTuple, Optional
+
+from sse_middleware.doctor.stream import Block, Stream
+
+__all__ = ["Verdict", "judge"]
+
+#: What arrives within this time came together.
+_TOGETHER_S = 0.05
+#: How long nothing has to come before what came together is worth a thought.
+_QUIET_S = 0.4
+#: A wait inside an event that is longer than any network's.
+_PAUSE_S = 0.15
+#: How much later than without compression.
+_LATE_S = 0.2
+_MIN_EVENTS = 3
+#: Buffers are multiples of this.
+_PAGE_BYTES = 1024
+#: How far apart are what Linux sends of a connection whose sender says that more will come.
+_CORK_S = (0.17, 0.26)
+
+
+class Verdict(NamedTuple):
+    """How the events arrived.
+
+    ``kind`` is "nothing", "single" (one event), "streams", "held", "burst" (all at once after a
+    wait: the app, or a layer), "bundled", or "unknown" (all at once, at once). ``evidence`` are
+    words, ``is_compressor`` says that the compressor holds it.
+    """
+
+    kind: str
+    evidence: str = ""
+    is_compressor: bool = False
+
+
+def judge(stream: Stream, is_encoded: bool, plain: Optional[Stream] = None) -> Verdict:
+    """How ``stream`` arrived; ``plain`` is the same one, asked for without compression."""
+    clumps = _clumps(stream.blocks)
+    proof = _find_lateness(stream, plain) or _find_parts(stream, is_encoded)
+    if proof:
+        return Verdict("held", proof, is_encoded)
+    proof = _find_beats(clumps) or _find_buffer(stream)
+    if proof:
+        return Verdict("held", proof, is_encoded and plain is None)
+    return _unproved(stream, clumps)
+
+
+def _unproved(stream: Stream, clumps: List[List[Block]]) -> Verdict:
+    events = stream.events
+    if len(events) < 2:
+        return Verdict("single" if events else "nothing")
+    span_s = events[-1].at_s - events[0].at_s
+    if span_s > _TOGETHER_S:
+        bundles = _find_bundles(clumps)
+        return Verdict("bundled", bundles) if bundles else Verdict("streams")
+    told = f"{len(events)} events within {span_s * 1000:.0f} ms, the first after "
+    told += f"{events[0].at_s:.2f} s"
+    is_waited_for = events[0].at_s >= _QUIET_S and len(events) >= _MIN_EVENTS
+    return Verdict("burst" if is_waited_for else "unknown", told)
+
+
+def _clumps(blocks: List[Block]) -> List[List[Block]]:
+    """The blocks that came together."""
+    clumps: List[List[Block]] = []
+    for block in blocks:
+        if clumps and block.at_s - clumps[-1][0].at_s <= _TOGETHER_S:
+            clumps[-1].append(block)
+        else:
+            clumps.append([block])
+    return clumps
+
+
+def _find_beats(clumps: List[List[Block]]) -> str:
+    """Comments that came with events, after a silence in which they should have come alone."""
+    last_s = 0.0
+    for clump in clumps:
+        quiet_s, last_s = clump[0].at_s - last_s, clump[-1].at_s
+        beats = [block for block in clump[1:] if block.event is None]
+        # One alone may be a coincidence, unless nothing came at any other time.
+        if quiet_s >= _QUIET_S and len(beats) >= (1 if len(clumps) == 1 else 2):
+            return (
+                f"after {quiet_s:.1f} s of nothing, {len(clump)} events and comments arrived at "
+                f"once, {len(beats)} of them comments that are sent to fill a silence"
+            )
+    return ""
+
+
+def _find_parts(stream: Stream, is_encoded: bool) -> str:
+    waits = [pause.seconds for pause in stream.pauses if pause.seconds >= _PAUSE_S]
+    if not is_encoded or len(waits) < 2:
+        return ""
+    return (
+        f"{len(waits)} times the compressor let out a part of an event, and its rest "
+        f"{median(waits):.1f} s later"
+    )
+
+
+def _find_buffer(stream: Stream) -> str:
+    """Two waits inside events, a round number of bytes apart."""
+    waits = [pause for pause in stream.pauses if pause.seconds >= _PAUSE_S]
+    for one, two in zip(waits, waits[1:]):
+        size_bytes = two.offset - one.offset
+        if size_bytes and size_bytes % _PAGE_BYTES == 0:
+            return (
+                f"events were cut {size_bytes} bytes apart, and went on {two.seconds:.1f} s "
+                "later: that is a buffer that fills"
+            )
+    return ""
+
+
+def _find_lateness(stream: Stream, plain: Optional[Stream]) -> str:
+    if plain and plain.blocks and not stream.blocks:
+        return f"nothing of it came, and without compression {len(plain.blocks)} events did"
+    pairs = list(zip(stream.events, plain.events)) if plain else []
+    if len(pairs) < 2:
+        return ""
+    late_s = median(one.at_s - two.at_s for one, two in pairs)
+    if late_s < _LATE_S:
+        return ""
+    return f"events arrive {late_s:.1f} s later than the same ones without compression"
+
+
+def _find_bundles(clumps: List[List[Block]]) -> str:
+    starts = [clump[0].at_s for clump in clumps if clump[0].event or len(clump) > 1]
+    gaps = [two - one for one, two in zip(starts, starts[1:])]
+    size = sum(map(len, clumps)) / len(clumps)
+    if len(gaps) < 2 or size < 1.5 or not all(_CORK_S[0] <= gap <= _CORK_S[1] for gap in gaps):
+        return ""
+    return f"{len(starts)} bundles of about {size:.0f} events, {median(gaps):.2f} s apart"
