@@ -30,16 +30,16 @@ _LATE_S = 0.2
 _MIN_EVENTS = 3
 #: Buffers are multiples of this.
 _PAGE_BYTES = 1024
-#: How far apart are what Linux sends of a connection whose sender says that more will come.
-_CORK_S = (0.17, 0.26)
+#: Linux waits 0.2 s where a sender says that it has more; then the next event begins a bundle.
+_CORK_S = (0.19, 0.31)
 
 
 class Verdict(NamedTuple):
     """How the events arrived.
 
-    ``kind`` is "nothing", "single" (one event), "streams", "held", "burst" (all at once after a
-    wait: the app, or a layer), "bundled", or "unknown" (all at once, at once). ``evidence`` are
-    words, ``is_compressor`` says that the compressor holds it.
+    ``kind`` is "nothing", "idle" (no event yet), "single" (one), "streams", "held", "burst" (all
+    at once after a wait: the app, or a layer), "bundled", or "unknown" (all at once, at once).
+    ``evidence`` are words, ``is_compressor`` says that the compressor holds it.
     """
 
     kind: str
@@ -62,7 +62,8 @@ def judge(stream: Stream, is_encoded: bool, plain: Optional[Stream] = None) -> V
 def _unproved(stream: Stream, clumps: List[List[Block]]) -> Verdict:
     events = stream.events
     if len(events) < 2:
-        return Verdict("single" if events else "nothing")
+        kinds = ["nothing", "idle", "single"]
+        return Verdict(kinds[2 if events else bool(stream.blocks)])
     span_s = events[-1].at_s - events[0].at_s
     if span_s > _TOGETHER_S:
         bundles = _find_bundles(clumps)
@@ -135,9 +136,12 @@ def _find_lateness(stream: Stream, plain: Optional[Stream]) -> str:
 
 
 def _find_bundles(clumps: List[List[Block]]) -> str:
-    starts = [clump[0].at_s for clump in clumps if clump[0].event or len(clump) > 1]
+    """Several events each time, as far apart as a cork makes them; the end pulls it."""
+    bundles = clumps[:-1]
+    starts = [bundle[0].at_s for bundle in bundles]
     gaps = [two - one for one, two in zip(starts, starts[1:])]
-    size = sum(map(len, clumps)) / len(clumps)
-    if len(gaps) < 2 or size < 1.5 or not all(_CORK_S[0] <= gap <= _CORK_S[1] for gap in gaps):
+    if len(gaps) < 2 or any(len(bundle) < 2 for bundle in bundles):
         return ""
-    return f"{len(starts)} bundles of about {size:.0f} events, {median(gaps):.2f} s apart"
+    if not all(_CORK_S[0] <= gap <= _CORK_S[1] for gap in gaps):
+        return ""
+    return f"{len(bundles)} bundles of events in a row, {median(gaps):.2f} s apart"

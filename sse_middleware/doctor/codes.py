@@ -144,8 +144,9 @@ CODES: Dict[str, Code] = {
     ),
     "unreadable": Code(
         "warning",
-        "the body is compressed in a way that was not asked for",
-        "The check asks for gzip and deflate; this is something else, so nothing is known of it.",
+        "the body cannot be decompressed",
+        "The check asks for gzip and deflate. This is neither, or it is damaged, so that nothing "
+        "is known of the events in it.",
         "Exclude text/event-stream from compression.",
     ),
     "too-large": Code(

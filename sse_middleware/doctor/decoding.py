@@ -16,21 +16,21 @@ _READABLE = ("gzip", "x-gzip", "deflate")
 
 
 def decoded(heard: Heard) -> Optional[List[Read]]:
-    """The reads as text was written into them; None where the encoding cannot be read.
+    """The reads as text was written into them; None where they cannot be read.
 
-    A damaged body ends where it is damaged.
+    What is damaged ends there.
     """
     if not is_encoded(heard.headers):
         return list(heard.reads)
     if (heard.find("content-encoding") or "").strip().lower() not in _READABLE:
         return None
     reader, room_bytes = zlib.decompressobj(_GZIP_OR_ZLIB), LIMIT_BYTES
-    reads = []
+    reads: List[Read] = []
     for read in heard.reads:
         try:
             data = reader.decompress(read.data, room_bytes)
         except zlib.error:
-            break
+            return reads if any(read.data for read in reads) else None
         reads.append(Read(read.at_s, data))
         room_bytes -= len(data)
         if room_bytes <= 0:

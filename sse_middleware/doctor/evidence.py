@@ -5,7 +5,7 @@ from typing import List, Optional
 
 from sse_middleware.doctor.again import UNASKED, Again
 from sse_middleware.doctor.arrival import Verdict
-from sse_middleware.doctor.layers import compressors_of, layers_of
+from sse_middleware.doctor.layers import compressors_of, layers_of, likely_layers
 from sse_middleware.doctor.probe import Heard
 from sse_middleware.doctor.stream import Stream
 from sse_middleware.headers import is_encoded, is_event_stream
@@ -36,8 +36,8 @@ class Evidence:
 
     @property
     def layers(self) -> List[str]:
-        """Who is known to stand between the app and us."""
-        return layers_of(self.heard)
+        """Who stands between the app and us, as far as that shows; the outermost first."""
+        return likely_layers(self.heard) + layers_of(self.heard)
 
     @property
     def compressors(self) -> List[str]:

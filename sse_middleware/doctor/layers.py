@@ -1,4 +1,4 @@
-"""``layers_of``, ``compressors_of``: who stands between the app and us, as far as an answer tells.
+"""``layers_of``, ``likely_layers``, ``compressors_of``: who stands between the app and us, as far as an answer tells.
 
 Few say who they are. The rest are known by habits, each of which was measured: nginx keeps
 X-Accel-Buffering to itself; gunicorn never leaves out Connection, so that a proxy which passes its
@@ -11,7 +11,7 @@ from typing import List, Tuple
 
 from sse_middleware.doctor.probe import Heard
 
-__all__ = ["LAYERS", "compressors_of", "layers_of"]
+__all__ = ["LAYERS", "compressors_of", "layers_of", "likely_layers"]
 
 #: What fixes are known for, by their names in reports.
 LAYERS = {
@@ -57,13 +57,24 @@ _UNKNOWN_SYSTEM, _UNIX = 255, 3
 
 
 def layers_of(heard: Heard) -> List[str]:
-    """The layers that show, the outermost first where that is known."""
-    found = []
+    """The layers that say who they are."""
+    found: List[str] = []
     for name, pattern, layer in _SIGNS:
         values = [value for key, value in heard.headers if key.lower() == name]
         if layer not in found and any(re.search(pattern, value, re.I) for value in values):
             found.append(layer)
-    return _hidden(heard, found) + found
+    return found
+
+
+def likely_layers(heard: Heard) -> List[str]:
+    """The layers that only their habits show."""
+    found = layers_of(heard)
+    if found == ["gunicorn"] and heard.find("connection") is None and heard.version == 11:
+        is_lower = all(name == name.lower() for name, _ in heard.headers)
+        return ["haproxy" if is_lower else "apache"]
+    if not found and heard.headers and heard.find("date") is None and heard.find("server") is None:
+        return ["uwsgi"]
+    return []
 
 
 def compressors_of(heard: Heard, layers: List[str]) -> List[str]:
@@ -82,14 +93,4 @@ def compressors_of(heard: Heard, layers: List[str]) -> List[str]:
         return ["nginx"]
     if system == _UNIX:
         return ["haproxy"] if level else ["apache"]
-    return []
-
-
-def _hidden(heard: Heard, found: List[str]) -> List[str]:
-    """The layers that only their habits show."""
-    if found == ["gunicorn"] and heard.find("connection") is None and heard.version == 11:
-        is_lower = all(name == name.lower() for name, _ in heard.headers)
-        return ["haproxy" if is_lower else "apache"]
-    if not found and heard.headers and heard.find("date") is None and heard.find("server") is None:
-        return ["uwsgi"]
     return []

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
+from http.client import BadStatusLine, HTTPException, HTTPResponse
 from typing import Any, Callable, List, NamedTuple, Optional, cast
 
 from sse_middleware.doctor.asking import Asked
@@ -135,7 +135,7 @@ def _exchange(wire: _Wire, asked: Asked, enough: Optional[Callable[[Heard], bool
         pass
     except (HTTPException, OSError) as error:
         if not heard.status:
-            raise SSEError(f"{asked.shown_url} sent no answer: {_told(error)}") from None
+            raise SSEError(f"{asked.shown_url} gave no answer: {_told(error)}") from None
         heard.end = "cut"
     finally:
         heard.ended_at_s = wire.elapsed_s()
@@ -174,6 +174,11 @@ def _read_body(
 
 
 def _connected(asked: Asked, ends_at: float) -> socket.socket:
+    """The connection.
+
+    Raises:
+        SSEError: there is none to be had.
+    """
     try:
         connection = _first_that_answers(asked, ends_at)
         if asked.parts.scheme == "https":
@@ -229,12 +234,15 @@ def _addresses(asked: Asked, ends_at: float) -> List[Any]:
 
 
 def _told(error: Exception) -> str:
-    """An error in a few words, whatever a server put into it."""
+    """An error in a few words; what a server put into it is quoted."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); SSL_CERT_FILE names more"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or 'the connection ended'})"
     if isinstance(error, socket.timeout):
-        return "no answer in time"
-    text = str(getattr(error, "strerror", None) or error) or type(error).__name__
-    return shown(text)[1:-1] if isinstance(error, HTTPException) else text
+        return "it took too long"
+    if isinstance(error, ConnectionError):
+        return error.strerror or "the connection was closed"
+    if isinstance(error, BadStatusLine):
+        return f"what came is no HTTP ({shown(error.args[0])})"
+    return str(getattr(error, "strerror", None) or error)

@@ -3,12 +3,15 @@
 Everything that a server sent is escaped before it is shown: a terminal obeys control characters.
 """
 
+import re
+import textwrap
 from typing import Iterator, List, Sequence
 
+from sse_middleware.doctor.codes import SEVERITIES
 from sse_middleware.doctor.evidence import Evidence
 from sse_middleware.doctor.findings import Finding, findings_of
 from sse_middleware.doctor.fixes import Fix
-from sse_middleware.doctor.layers import LAYERS
+from sse_middleware.doctor.layers import LAYERS, layers_of, likely_layers
 from sse_middleware.doctor.stream import Block
 from sse_middleware.testing._framing_problem import visible
 
@@ -31,6 +34,7 @@ ENDS = {
 }
 _ARRIVALS = {
     "nothing": "nothing came",
+    "idle": "no event yet",
     "single": "one event: nothing to compare",
     "streams": "one by one",
     "held": "HELD BACK",
@@ -41,6 +45,9 @@ _ARRIVALS = {
 _FIRST, _LAST = 15, 5  # of a timeline that is too long
 _SHOWN_CHARACTERS = 300
 _LEVEL = "  "
+_WIDTH = 96
+#: What stands before a sentence of a finding.
+_LABEL = re.compile("  (?:seen: |why:  |fix:  )|  (?=(?:" + "|".join(LAYERS.values()) + "): )")
 
 
 def report_lines(seen: Evidence) -> List[str]:
@@ -51,7 +58,15 @@ def report_lines(seen: Evidence) -> List[str]:
     elif seen.heard.body:
         lines += ["", f"The answer says: {visible(seen.heard.body)}"]
     lines += ["", *findings_told(findings_of(seen))]
-    return [safe(line) for line in lines]
+    return [wrapped for line in lines for wrapped in _wrapped(safe(line))]
+
+
+def _wrapped(line: str) -> List[str]:
+    """``line`` in lines of a terminal; what a user copies is left whole, and so are events."""
+    label = _LABEL.match(line)
+    if label is None or len(line) <= _WIDTH:
+        return [line]
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * label.end())
 
 
 def safe(text: str) -> str:
@@ -66,12 +81,7 @@ def safe(text: str) -> str:
 
 def findings_told(findings: Sequence[Finding]) -> Iterator[str]:
     """Each finding with its evidence and its fixes."""
-    if not findings:
-        yield "Nothing is wrong."
-        return
-    for number, finding in enumerate(findings):
-        if number:
-            yield ""
+    for finding in findings:
         yield f"{finding.code.severity} {finding.name}: {finding.code.what}"
         if finding.evidence:
             yield f"{_LEVEL}seen: {finding.evidence}"
@@ -79,6 +89,10 @@ def findings_told(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"{_LEVEL}fix:  {finding.code.fix}"
         for layer, fix in finding.fixes.items():
             yield from _fix(layer, fix)
+        yield ""
+    counts = [sum(f.code.severity == severity for f in findings) for severity in SEVERITIES]
+    told = [f"{n} {severity}{'s' * (n != 1)}" for n, severity in zip(counts, SEVERITIES) if n]
+    yield ", ".join(told) if any(counts[:-1]) else ", ".join(["Nothing is wrong", *told])
 
 
 def _fix(layer: str, fix: Fix) -> Iterator[str]:
@@ -101,7 +115,8 @@ def _answer(seen: Evidence) -> Iterator[str]:
     for name in SHOWN_HEADERS:
         for value in (value for key, value in heard.headers if key.lower() == name.lower()):
             yield f"{_LEVEL}{name}: {value}"
-    layers = [LAYERS.get(layer, layer) for layer in seen.layers]
+    layers = [f"{LAYERS[layer]} (by its habits)" for layer in likely_layers(heard)]
+    layers += [LAYERS.get(layer, layer) for layer in layers_of(heard)]
     yield f"{_LEVEL}through: {', '.join(layers) or 'nobody who shows'}"
 
 
