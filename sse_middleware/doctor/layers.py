@@ -1,4 +1,4 @@
-"""``layers_of``, ``likely_layers``, ``compressors_of``: who stands between the app and us, as far as an answer tells.
+"""Who stands between the app and us, and who compressed, as far as an answer tells.
 
 Few say who they are. The rest are known by habits, each of which was measured: nginx keeps
 X-Accel-Buffering to itself; gunicorn never leaves out Connection, so that a proxy which passes its
