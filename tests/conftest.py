@@ -1,6 +1,7 @@
 """For all tests: hypothesis has no deadline, because machines are shared and noisy.
 
-``start_command`` runs the installed command as a process of its own, which is ended by its id.
+``start_command`` runs the installed command as a process of its own, which is ended by its id;
+``raw_server`` sends what no HTTP server would.
 """
 
 import importlib.util
@@ -8,6 +9,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sysconfig
 import threading
@@ -104,3 +106,71 @@ def start_command(tmp_path):
     yield start
     for command in started:
         command.end()
+
+
+class RawServer:
+    """Answers each connection with the next of ``answers``, the last one ever after.
+
+    An answer is a list: bytes are sent, a number is waited for, in seconds, None holds the
+    connection open until the test is over. ``requests`` holds what came, until its blank line.
+    """
+
+    def __init__(self, *answers):
+        self.requests = []
+        self._answers = list(answers)
+        self._is_over = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/stream"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            threading.Thread(target=self._talk, args=(connection, answer), daemon=True).start()
+
+    def _talk(self, connection, answer):
+        with connection:
+            connection.settimeout(10)
+            try:
+                self._read(connection)
+                for step in answer:
+                    if isinstance(step, bytes):
+                        connection.sendall(step)
+                    elif self._is_over.wait(step):
+                        return
+            except OSError:
+                return  # the client has left
+
+    def _read(self, connection):
+        text = b""
+        while b"\r\n\r\n" not in text and not text.startswith(b"\x16"):  # the hello of TLS
+            data = connection.recv(65536)
+            if not data:
+                return
+            text += data
+        self.requests.append(text)
+
+    def close(self):
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._listening.shutdown(socket.SHUT_RDWR)
+            self._listening.close()
+
+
+@pytest.fixture
+def raw_server():
+    """Makes a `RawServer`."""
+    made = []
+
+    def make(*answers):
+        made.append(RawServer(*answers))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()

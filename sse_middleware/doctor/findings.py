@@ -11,7 +11,7 @@ from sse_middleware.testing._framing_headers import header_problems
 __all__ = ["Finding", "findings_of"]
 
 _LONG_SILENCE_S = 20.0
-_TIMEOUT_S = 0.9  # the shortest that anybody sets
+_TIMEOUT_S = 0.7  # the shortest that anybody sets, less what HAProxy may be late
 _SHOWN_OF_EACH = 3  # problems of one code
 
 

@@ -51,6 +51,7 @@ class Stream:
     """What an answer said; ``reads`` is None where it is compressed in a way we cannot read."""
 
     reads: Optional[List[Read]]
+    headers_at_s: float = 0.0
     blocks: List[Block] = field(default_factory=list)
     pauses: List[Pause] = field(default_factory=list)
     problems: List[Problem] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Stream:
 
 def stream_of(heard: Heard) -> Stream:
     """What ``heard`` says, read as an event stream whatever its Content-Type."""
-    stream = Stream(decoded(heard))
+    stream = Stream(decoded(heard), heard.headers_at_s)
     reader = _Reader(stream)
     check = StreamCheck("whatwg")
     for read in stream.reads or []:

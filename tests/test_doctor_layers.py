@@ -1,0 +1,80 @@
+"""sse_middleware.doctor.layers: who is named by an answer, and who gives itself away."""
+
+import gzip
+
+import pytest
+
+from sse_middleware.doctor.asking import ask
+from sse_middleware.doctor.layers import LAYERS, compressors_of, layers_of, likely_layers
+from sse_middleware.doctor.probe import Heard, Read
+
+DATE = ("Date", "Sun, 22 Nov 2026 20:11:44 GMT")
+
+
+def heard(*headers, body=b""):
+    return Heard(ask("http://h"), status=200, headers=list(headers), reads=[Read(0.0, body)])
+
+
+@pytest.mark.parametrize(
+    ("headers", "layers"),
+    [
+        ([("Server", "nginx/1.22.1")], ["nginx"]),
+        ([("server", "openresty")], ["nginx"]),
+        ([("Server", "Apache/2.4.71 (Debian)")], ["apache"]),
+        ([("Server", "Caddy"), ("Server", "gunicorn")], ["caddy", "gunicorn"]),
+        ([("Via", "1.1 Caddy"), ("Server", "waitress")], ["caddy", "waitress"]),
+        ([("Server", "cloudflare"), ("CF-RAY", "1-FRA")], ["Cloudflare"]),
+        ([("Server", "Werkzeug/3.1.9 Python/3.12.1")], ["Werkzeug"]),
+        ([("Server", "something else")], []),
+        ([], []),
+    ],
+)
+def test_the_layers_that_say_who_they_are(headers, layers):
+    assert layers_of(heard(*headers, DATE)) == layers
+
+
+@pytest.mark.parametrize(
+    ("headers", "layers"),
+    [
+        ([("Server", "gunicorn"), DATE, ("Connection", "keep-alive")], []),
+        ([("Server", "gunicorn"), DATE], ["apache"]),
+        ([("server", "gunicorn"), ("date", DATE[1])], ["haproxy"]),
+        ([("Server", "nginx"), DATE], []),
+        ([("Content-Type", "text/event-stream")], ["uwsgi"]),
+        ([("Content-Type", "text/event-stream"), DATE], []),
+    ],
+)
+def test_the_layers_that_only_their_habits_show(headers, layers):
+    assert likely_layers(heard(*headers)) == layers
+
+
+@pytest.mark.parametrize(
+    ("encoding", "head", "layers", "makers"),
+    [
+        ("gzip", "1f8b0800000000000403", ["nginx"], ["nginx"]),
+        ("gzip", "1f8b0800000000000003", ["nginx"], ["nginx"]),
+        ("gzip", "1f8b0800000000000003", ["apache", "gunicorn"], ["apache"]),
+        ("gzip", "1f8b0800000000000403", ["haproxy", "gunicorn"], ["haproxy"]),
+        ("gzip", "1f8b080000096e8800ff", ["caddy"], ["caddy"]),
+        ("gzip", "1f8b08080000000000ff6161", ["gunicorn"], ["django"]),
+        ("deflate", "789c", ["gunicorn"], ["flask-compress"]),
+        ("gzip", "1f8b08", [], []),
+        ("gzip", "00" * 10, [], []),
+        ("gzip", "1f8b0800000000000007", [], []),
+    ],
+)
+def test_a_compressor_is_known_by_its_first_bytes(encoding, head, layers, makers):
+    said = heard(("Content-Encoding", encoding), body=bytes.fromhex(head))
+    assert compressors_of(said, layers) == makers
+
+
+def test_what_python_compressed_came_from_an_app():
+    said = heard(("Content-Encoding", "gzip"), body=gzip.compress(b"a", mtime=0))
+    if said.body[9] == 255:  # CPython 3.11 and 3.12.0 let zlib say which system it is
+        assert compressors_of(said, []) == ["django", "flask-compress"]
+
+
+def test_every_layer_with_fixes_has_a_name():
+    from sse_middleware.doctor.fixes import FIXES
+
+    assert {layer for fixes in FIXES.values() for layer in fixes} == set(LAYERS)
