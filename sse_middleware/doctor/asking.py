@@ -85,7 +85,9 @@ class Asked(NamedTuple):
         Raises:
             OptionError: the new place is none.
         """
-        url = urljoin(self.url, location).partition("#")[0]
+        url = location
+        with suppress(ValueError):  # of half an IPv6 address, which split_url refuses
+            url = urljoin(self.url, location).partition("#")[0]
         split_url(url, "Location")
         asked = self._replace(url=url)
         if _origin(asked.parts) != _origin(self.parts):
