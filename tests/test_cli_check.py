@@ -121,6 +121,20 @@ def test_a_recorded_answer_of_an_upstream_is_checked(capsys):
     assert "Arrival:     one event" in capsys.readouterr().out
 
 
+def test_the_demo_is_right():
+    for name in ("flask", "waitress", "requests"):
+        pytest.importorskip(name, reason="the extra of the demo is not installed here")
+    command = [SCRIPT, "demo", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        url = process.stdout.readline().split()[-1] + "stream"
+        assert check(url) == 0
+        assert check(url, "--data", '{"messages": []}') == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+
+
 def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path, capsys):
     pair = tmp_path / "pair.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]

@@ -51,13 +51,16 @@ _UNCOMPRESSED = {
 _UNBUFFERED = {
     "nginx": Fix(
         "nginx holds back what does not say X-Accel-Buffering: no, and all if it ignores that "
-        "header (proxy_ignore_headers). For this location (uwsgi_buffering, if it is uwsgi_pass):",
-        "proxy_buffering off;",
+        "header (proxy_ignore_headers). For this location:",
+        "proxy_buffering off;\nuwsgi_buffering off;",
     ),
     "caddy": Fix("Take buffer_responses (since 2.7: response_buffers) out of reverse_proxy."),
 }
 _LONG_ENOUGH = {
-    "nginx": Fix("Or let it wait longer than the longest silence:", "proxy_read_timeout 75s;"),
+    "nginx": Fix(
+        "Or let it wait longer than the longest silence:",
+        "proxy_read_timeout 75s;\nuwsgi_read_timeout 75s;",
+    ),
     "apache": Fix("Or let it wait longer than the longest silence:", "ProxyTimeout 75"),
     "haproxy": Fix(
         "Or let it wait longer than the longest silence:",
@@ -70,8 +73,8 @@ _LONG_ENOUGH = {
     "uwsgi": Fix("Or let its router wait longer:", "http-timeout = 75"),
 }
 _SYNC = Fix(
-    "The sync worker serves one stream at a time, and is killed at --timeout though events flow. "
-    "Start gunicorn with:",
+    "A sync worker serves one stream at a time, and is killed at --timeout though events flow. If "
+    "it is one, start gunicorn with:",
     "--worker-class gthread --threads 32",
 )
 _HARAKIRI = Fix(
@@ -83,9 +86,9 @@ _HARAKIRI = Fix(
 #: By the code of the finding, then by the layer.
 FIXES: Dict[str, Dict[str, Fix]] = {
     "buffered": _UNBUFFERED,
-    "burst": {**_UNBUFFERED, **{name: _UNCOMPRESSED[name] for name in ("flask-compress",)}},
+    "burst": _UNBUFFERED,
     "no-answer": _UNBUFFERED,
-    "nothing-yet": {**_UNBUFFERED},
+    "nothing-yet": _UNBUFFERED,
     "bundled": {
         "haproxy": Fix("In defaults, or in the frontend and the backend:", "option http-no-delay")
     },

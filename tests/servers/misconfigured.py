@@ -28,6 +28,8 @@ class Case(NamedTuple):
     wrong: str
     #: What runs behind a proxy, or in a server.
     app: str = "misconfigured_app:application"
+    #: A server to put behind this proxy, in place of the one behind all others.
+    behind: str = ""
 
     @property
     def right(self) -> str:
@@ -75,6 +77,9 @@ threads = 8
 <here>
 """
 
+_UWSGI_SOCKET = _UWSGI.replace("http =", "uwsgi-socket =").replace("<here>\n", "")
+_UWSGI_PASS = "include /etc/nginx/uwsgi_params;\n<here>\nuwsgi_pass {backend};"
+
 CASES = {
     "nginx-deaf": Case("nginx", "buffered", "/beating", _DEAF, ""),
     "nginx-bare": Case("nginx", "burst", "/bare", _NGINX, ""),
@@ -83,6 +88,22 @@ CASES = {
         "nginx", "compressed", "/beating", "gzip_types text/event-stream;\n" + _NGINX, "gzip on;"
     ),
     "nginx-timeout": Case("nginx", "cut-in-silence", "/pause", _NGINX, "proxy_read_timeout 1s;"),
+    "nginx-uwsgi-deaf": Case(
+        "nginx",
+        "buffered",
+        "/beating",
+        "uwsgi_ignore_headers X-Accel-Buffering;\n" + _UWSGI_PASS,
+        "",
+        behind=_UWSGI_SOCKET,
+    ),
+    "nginx-uwsgi-timeout": Case(
+        "nginx",
+        "cut-in-silence",
+        "/pause",
+        _UWSGI_PASS,
+        "uwsgi_read_timeout 1s;",
+        behind=_UWSGI_SOCKET,
+    ),
     "apache-deflate": Case("apache", "compressed", "/beating", _APACHE, "SetOutputFilter DEFLATE"),
     "apache-timeout": Case("apache", "cut-in-silence", "/pause", _APACHE, "ProxyTimeout 1"),
     "haproxy-cork": Case(
@@ -140,15 +161,20 @@ CASES = {
 
 
 @contextmanager
-def backend() -> Iterator[int]:
+def backend(about: str = _GTHREAD) -> Iterator[int]:
     """The port of the server that stands behind the proxies."""
-    with launch(_command(_GTHREAD, "misconfigured_app:application")) as process:
+    with launch(_command(about, "misconfigured_app:application")) as process:
         yield process.port
 
 
 @contextmanager
 def running(case: Case, lines: str, backend_port: int, folder: Path) -> Iterator[int]:
     """The port of the layer of ``case``, with ``lines`` where they belong."""
+    if case.behind:
+        bare = case._replace(behind="")
+        with backend(case.behind) as behind, running(bare, lines, behind, folder) as port:
+            yield port
+        return
     if case.layer in proxies.PROXIES:
         about = case.about.replace("<here>", lines.replace("{", "{{").replace("}", "}}"))
         setup = proxies.Setup(case.layer, "", about, "")
