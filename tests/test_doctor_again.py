@@ -40,9 +40,10 @@ def test_a_server_that_is_silent_then_has_an_end(raw_server):
 
 
 def test_a_stream_without_ids_is_asked_for_without_one(raw_server):
-    server = raw_server([HEAD + b"data: a\n\n"])
-    assert outcome(server).told == (
-        "without a last event ID: 200 and the same events from the start"
+    server = raw_server([HEAD + b"data: a\n\n"], [HEAD + b"data: b\n\n"])
+    assert outcome(server) == (
+        "restarts",
+        "without a last event ID: 200 and a stream from the start, as no id says where to go on",
     )
     assert b"Last-Event-ID" not in server.requests[1]
 

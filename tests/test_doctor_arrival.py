@@ -21,13 +21,14 @@ def stream(text, *, pauses=(), headers_at_s=0.0):
 KINDS = {
     "nothing": [""],
     "idle": ["1:c 2:c", "1:l"],
-    "single": ["1:e", "1:c 2:e 3:l", "2:e 2:l"],
+    "single": ["1:e", "1:c 2:e 3:l", "2:e 2:l", "2:c 2:c 2:e"],
     "streams": [
         "0:e 0.3:e 0.6:e",
         "0:e 0.25:c 0.3:e 0.55:c 0.6:e 0.6:l",
         "5:e 5.1:e 5.2:e",
         # A comment that opens a silent stream, and one beside an event by chance.
         "1:c 1:e 2:e 2.01:c 3:e",
+        "0:e 2:c 2:c 2:e",
         # Pairs, at no pace of a cork.
         "0:e 0:e 0.5:e 0.5:e 1:e 1:e 1.5:e",
         "0:e 0:e 0.2:e 0.5:e 0.5:e 0.7:e 1:e",
@@ -38,7 +39,8 @@ KINDS = {
     "held": [
         "0.9:e 0.9:c 0.9:e 0.9:c 0.9:e 0.9:c 0.9:l",
         "2:e 2:c 2:e",
-        "2:c 2:c 2:e",
+        "3:c 3:c 3:c 3:e",
+        "0:e 2:c 2:c 2:c 2:e",
         "1:e 3:e 3:c 3:e 3:c 3:e 5:e",
     ],
     "bundled": [
@@ -104,3 +106,10 @@ def test_what_is_held_with_and_without_compression_is_not_held_by_the_compressor
     held = "0.9:e 0.9:c 0.9:e 0.9:c 0.9:e"
     verdict = judge(stream(held, headers_at_s=0.9), True, stream(held, headers_at_s=0.9))
     assert (verdict.kind, verdict.is_compressor) == ("held", False)
+
+
+def test_different_comments_at_the_start_are_no_heartbeats():
+    made = stream("3:c 3:c 3:c 3:c 3:e 3:e 3:e")
+    assert judge(made, False).kind == "held"
+    made.blocks[0] = made.blocks[0]._replace(text=b"padding")
+    assert judge(made, False).kind == "burst"

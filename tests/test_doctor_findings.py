@@ -72,6 +72,9 @@ EACH = {
     "cors of another": evidence(
         given=[("Origin", "http://a")], headers={"Access-Control-Allow-Origin": "http://b"}
     ),
+    "cached": evidence(headers={"X-Cache": "HIT from edge"}),
+    "cached at Cloudflare": evidence(headers={"CF-Cache-Status": "HIT", "Age": "7"}),
+    "cached for a while": evidence(headers={"Age": "10"}),
     "unreadable": evidence([(0.1, b"?")], {"Content-Encoding": "br"}),
     "too-large": evidence(end="full"),
     "compressed": evidence([(0.1, gzip.compress(SLOW[0][1]))], {"Content-Encoding": "gzip"}),
@@ -116,6 +119,7 @@ def test_each_code_has_its_evidence_here():
         evidence([(10.0, b":\n"), (20.0, b":\n")], end="left", ended_at_s=30.0),
         evidence(given=[("Origin", "http://a")], headers={"Access-Control-Allow-Origin": "*"}),
         evidence(headers={"Content-Encoding": "identity"}),
+        evidence(headers={"X-Cache": "MISS", "CF-Cache-Status": "DYNAMIC", "Age": "0"}),
     ],
 )
 def test_what_is_right_is_left_alone(seen):

@@ -47,4 +47,6 @@ def _outcome(second: Heard, again: Stream, first: Stream) -> Tuple[str, str]:
     one, two = first.events[0].event, again.events[0].event
     if (one and one.data, one and one.id) == (two and two.data, two and two.id):
         return "restarts", "200 and the same events from the start"
+    if not first.last_event_id:
+        return "restarts", "200 and a stream from the start, as no id says where to go on"
     return "goes on", "200 and other events"

@@ -28,6 +28,8 @@ _PAUSE_S = 0.15
 #: How much later than without compression.
 _LATE_S = 0.2
 _MIN_EVENTS = 3
+#: So many equal comments are heartbeats.
+_MIN_EQUAL = 3
 #: Buffers are multiples of this.
 _PAGE_BYTES = 1024
 #: Linux waits 0.2 s where a sender says that it has more; then the next event begins a bundle.
@@ -88,16 +90,29 @@ def _clumps(blocks: List[Block]) -> List[List[Block]]:
 def _find_beats(clumps: List[List[Block]]) -> str:
     """Comments that came with events, after a silence in which they should have come alone."""
     last_s = 0.0
-    for clump in clumps:
+    for number, clump in enumerate(clumps):
         quiet_s, last_s = clump[0].at_s - last_s, clump[-1].at_s
-        beats = [block for block in clump[1:] if block.event is None]
+        count = _count_beats(clump, is_start=number == 0)
         # One alone may be a coincidence, unless nothing came at any other time.
-        if quiet_s >= _QUIET_S and len(beats) >= (1 if len(clumps) == 1 else 2):
+        if quiet_s >= _QUIET_S and count >= (1 if len(clumps) == 1 else 2):
             return (
                 f"after {quiet_s:.1f} s of nothing, {len(clump)} events and comments arrived at "
-                f"once, {len(beats)} of them comments that are sent to fill a silence"
+                f"once; comments that are sent to fill a silence are among them, and came in none"
             )
     return ""
+
+
+def _count_beats(clump: List[Block], *, is_start: bool) -> int:
+    """The comments that no app sends together with what came before them.
+
+    The first of a clump may be one that ended its silence. At the start of a stream, several may
+    greet a client; what is the same many times does not.
+    """
+    first = next((at for at, block in enumerate(clump) if block.event), len(clump))
+    later = sum(block.event is None for block in clump[first:])
+    if is_start and (first < _MIN_EQUAL or len({block.text for block in clump[:first]}) > 1):
+        return later
+    return later + max(0, first - 1)
 
 
 def _find_parts(stream: Stream, is_encoded: bool) -> str:

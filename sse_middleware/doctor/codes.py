@@ -96,8 +96,9 @@ CODES: Dict[str, Code] = {
     "cut-in-silence": Code(
         "error",
         "the stream was cut in a silence",
-        "A layer gave the stream up because nothing came for a while. A client asks again, and "
-        "an answer that was paid for is lost.",
+        "Most often a layer gives a stream up on which nothing came for a while; that is so where "
+        "the silence has the length of one of its timeouts. Else the app failed while it was "
+        "silent, as its log tells.",
         "Send heartbeats more often than the shortest timeout: heartbeat=15 suits the defaults of "
         "nginx, Apache and HAProxy.",
     ),
@@ -111,8 +112,9 @@ CODES: Dict[str, Code] = {
     "one-at-a-time": Code(
         "warning",
         "the server serves one stream at a time",
-        "gunicorn closes the connection after the answer: that is its sync worker. While a "
-        "stream is open it serves nobody else, and kills the stream at --timeout.",
+        "gunicorn closes the connection after the answer, as its sync worker does (the others do "
+        "only with --keep-alive 0). While a stream is open that worker serves nobody else, and it "
+        "is killed at --timeout.",
         "Use threads or greenlets.",
     ),
     "no-heartbeat": Code(
@@ -125,8 +127,8 @@ CODES: Dict[str, Code] = {
     "restarts": Code(
         "warning",
         "who comes back gets it all again",
-        "EventSource asks again when a body ends. It was answered with the same events from the "
-        "start: a model is asked, and paid, once more each time, until the page is closed.",
+        "EventSource asks again when a body ends. It was answered with a stream from the start: "
+        "a model is asked, and paid, once more each time, until the page is closed.",
         'Send an end event (end_event="close") and close the EventSource when it comes; the '
         "middleware then answers 204 to one that still comes back. Or keep streams: resume=...",
     ),
@@ -141,6 +143,12 @@ CODES: Dict[str, Code] = {
         "a page of that origin may not read it",
         "The request named an Origin, and the answer does not allow it.",
         "Send Access-Control-Allow-Origin with the origin of the page.",
+    ),
+    "cached": Code(
+        "error",
+        "a cache answered",
+        "What came was made for somebody else, at another time.",
+        "Send Cache-Control: no-cache or no-store, and tell the cache to obey it.",
     ),
     "unreadable": Code(
         "warning",

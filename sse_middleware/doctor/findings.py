@@ -67,6 +67,15 @@ def _headers(seen: Evidence) -> Iterator[Finding]:
         yield Finding("transformable", f"Cache-Control: {control}" if control else "")
 
 
+def _cache(seen: Evidence) -> Iterator[Finding]:
+    for name in ("X-Cache", "CF-Cache-Status", "Age"):
+        value = seen.heard.find(name.lower()) or ""
+        is_old = value.strip("0") != "" if name == "Age" else value.lower().startswith("hit")
+        if seen.is_stream and is_old:
+            yield Finding("cached", f"{name}: {value}")
+            return
+
+
 def _origin(seen: Evidence) -> Iterator[Finding]:
     origin = seen.heard.asked.find("origin")
     allowed = find_header(seen.heard.headers, "access-control-allow-origin")
@@ -165,6 +174,6 @@ def _return(seen: Evidence) -> Iterator[Finding]:
 
 
 _RULES: List[Callable[[Evidence], Iterator[Finding]]] = [
-    *(_answer, _arrival, _end, _framing, _headers),
+    *(_answer, _cache, _arrival, _end, _framing, _headers),
     *(_compression, _origin, _server, _silence, _return),
 ]

@@ -20,7 +20,7 @@ __all__ = ["ENDS", "SHOWN_HEADERS", "findings_told", "report_lines", "safe"]
 #: The headers that tell something about a stream. No other is shown, in any form.
 SHOWN_HEADERS = [
     *("Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection"),
-    *("Cache-Control", "X-Accel-Buffering", "ETag", "Vary", "Age", "X-Cache"),
+    *("Cache-Control", "X-Accel-Buffering", "ETag", "Vary", "Age", "X-Cache", "CF-Cache-Status"),
     *("Access-Control-Allow-Origin", "Server", "Via"),
 ]
 #: How a body ended, in words.
