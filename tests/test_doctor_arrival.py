@@ -29,6 +29,7 @@ KINDS = {
         # A comment that opens a silent stream, and one beside an event by chance.
         "1:c 1:e 2:e 2.01:c 3:e",
         "0:e 2:c 2:c 2:e",
+        "1:e 1.2:e 1.2:c 1.2:c 1.3:e",  # comments of an app that has them beside its events
         # Pairs, at no pace of a cork.
         "0:e 0:e 0.5:e 0.5:e 1:e 1:e 1.5:e",
         "0:e 0:e 0.2:e 0.5:e 0.5:e 0.7:e 1:e",
@@ -113,3 +114,47 @@ def test_different_comments_at_the_start_are_no_heartbeats():
     assert judge(made, False).kind == "held"
     made.blocks[0] = made.blocks[0]._replace(text=b"padding")
     assert judge(made, False).kind == "burst"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "2:e 2:c 2:e",
+            "after 2.0 s of nothing, 3 events and comments arrived at once; 1 of them is",
+        ),
+        (
+            "0:e 1:e 1:c 1:c",
+            "after 1.0 s of nothing, 3 events and comments arrived at once; 2 of them",
+        ),
+        ("3:e 3.01:e 3.02:e", "3 events within 20 ms, the first after 3.00 s"),
+        (
+            "0.2:e 0.2:e 0.45:e 0.45:e 0.7:e 0.7:e 0.8:e",
+            "3 bundles of events in a row, 0.25 s apart",
+        ),
+    ],
+)
+def test_the_evidence_in_words(text, told):
+    assert judge(stream(text), False).evidence.startswith(told)
+
+
+def test_the_evidence_of_a_buffer_and_of_a_compressor_in_words():
+    pauses = [(3970, 0.3), (8066, 0.6)]
+    assert judge(stream("1:e", pauses=pauses), False).evidence == (
+        "events were cut 4096 bytes apart, and went on 0.6 s later: that is a buffer that fills"
+    )
+    assert judge(stream("1:e", pauses=pauses), True).evidence == (
+        "2 times the compressor let out a part of an event, and its rest 0.4 s later"
+    )
+    assert judge(stream(""), True, stream(PLAIN)).evidence == (
+        "nothing of it came, and without compression 3 events did"
+    )
+    assert judge(stream("1:e 1:e 1:e", headers_at_s=1.0), True, stream(PLAIN)).evidence == (
+        "events arrive all at once, the same ones take 0.6 s from first to last without compression"
+    )
+
+
+def test_lateness_is_counted_from_the_headers_of_both():
+    late = stream("0.6:e 0.9:e", headers_at_s=0.6)
+    assert judge(late, True, stream("0.6:e 0.9:e", headers_at_s=0.6)).kind == "streams"
+    assert judge(late, True, stream("0.2:e 0.5:e", headers_at_s=0.2)).kind == "streams"

@@ -95,9 +95,10 @@ def _find_beats(clumps: List[List[Block]]) -> str:
         count = _count_beats(clump, is_start=number == 0)
         # One alone may be a coincidence, unless nothing came at any other time.
         if quiet_s >= _QUIET_S and count >= (1 if len(clumps) == 1 else 2):
+            are = "are comments" if count > 1 else "is a comment"
             return (
                 f"after {quiet_s:.1f} s of nothing, {len(clump)} events and comments arrived at "
-                f"once; comments that are sent to fill a silence are among them, and came in none"
+                f"once; {count} of them {are}, as are sent only while nothing else is"
             )
     return ""
 
