@@ -87,3 +87,17 @@ def test_a_redirect_to_nowhere_is_one_line(raw_server, location):
 
 def test_a_redirect_that_names_no_place_is_an_answer(raw_server):
     assert examine(ask(raw_server([b"HTTP/1.1 302 Found\r\n\r\n"]).url), 5).heard.status == 302
+
+
+def test_where_nothing_is_answered_head_tells_who_stands_there(raw_server):
+    server = raw_server([None], [b"HTTP/1.1 405 No\r\nServer: nginx\r\nContent-Length: 9\r\n\r\n"])
+    seen = examine(ask(server.url, data="{}"), 0.3)
+    assert (seen.heard.end, seen.head.status, seen.layers) == ("silent", 405, ["nginx"])
+    assert server.requests[1].startswith(b"HEAD /stream HTTP/1.1\r\n")
+    assert b"Content-Length" not in server.requests[1]
+
+
+@pytest.mark.parametrize("answer", [[None], [], [b"no HTTP\r\n\r\n"]])
+def test_where_head_is_not_answered_either_nobody_is_known(raw_server, answer):
+    seen = examine(ask(raw_server([None], answer).url), 0.2)
+    assert (seen.heard.end, seen.head, seen.layers) == ("silent", None, [])

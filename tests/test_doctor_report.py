@@ -144,6 +144,7 @@ def test_the_object_has_each_finding_with_its_fixes(raw_server):
 def test_no_answer_is_a_report_too(raw_server):
     evidence = examine(ask(raw_server([None]).url), 0.2)
     assert "  no answer in 0.2 s" in report_lines(evidence)
+    assert "  through: nobody who shows" in report_lines(evidence)
     assert report_object(evidence)["status"] is None
 
 

@@ -56,7 +56,8 @@ def test_what_the_stream_says_of_reconnecting():
 
 
 @pytest.mark.parametrize(
-    ("end", "codes"), [("whole", ["SSE105"]), ("cut", ["SSE105"]), ("left", []), ("full", [])]
+    ("end", "codes"),
+    [("whole", ["SSE105"]), ("closed", ["SSE105"]), ("cut", []), ("left", []), ("full", [])],
 )
 def test_half_an_event_is_a_fault_only_at_an_end(end, codes):
     assert [problem.code for problem in stream(b"data: 1", end=end).problems] == codes

@@ -59,7 +59,8 @@ CODES: Dict[str, Code] = {
         "a compressor holds events back",
         "The stream is compressed, and what it compresses comes late: its events were seen to "
         "arrive earlier without compression, or in parts.",
-        "Exclude text/event-stream from compression. Where that is not yours, send "
+        "Exclude text/event-stream from compression. An app in the middleware is not asked to "
+        "compress a stream that runs in a worker. Where the compressor is not yours, send "
         "Content-Encoding: identity from the app: nginx and Caddy leave such a stream alone.",
     ),
     "burst": Code(

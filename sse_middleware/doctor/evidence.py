@@ -15,7 +15,11 @@ __all__ = ["Evidence"]
 
 @dataclass
 class Evidence:
-    """What was asked and heard. ``redirects`` are the addresses before the last one."""
+    """What was asked and heard.
+
+    ``redirects`` are the addresses before the last one, ``head`` is what HEAD was answered where
+    the request itself was not.
+    """
 
     heard: Heard
     stream: Stream
@@ -23,6 +27,7 @@ class Evidence:
     timeout_s: float
     again: Again = UNASKED
     redirects: List[str] = field(default_factory=list)
+    head: Optional[Heard] = None
 
     @property
     def is_stream(self) -> bool:
@@ -37,7 +42,8 @@ class Evidence:
     @property
     def layers(self) -> List[str]:
         """Who stands between the app and us, as far as that shows; the outermost first."""
-        return likely_layers(self.heard) + layers_of(self.heard)
+        heard = self.head or self.heard
+        return likely_layers(heard) + layers_of(heard)
 
     @property
     def compressors(self) -> List[str]:

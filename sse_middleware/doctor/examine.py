@@ -1,9 +1,11 @@
 """``examine``: asks what has to be asked, in order, and says what it means.
 
 First as a browser does; then, where a GET was answered with a compressed stream, once without
-compression, to see who holds what; last as an EventSource does that comes back.
+compression, to see who holds what; last as an EventSource does that comes back. Where nothing was
+answered, HEAD tells who stands there: no layer holds back what has no body.
 """
 
+from contextlib import suppress
 from typing import List, Optional, Tuple
 
 from sse_middleware.doctor.again import ask_again
@@ -18,6 +20,7 @@ __all__ = ["examine"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
+_HEAD_S = 2.0
 
 
 def examine(asked: Asked, timeout_s: float) -> Evidence:
@@ -32,6 +35,8 @@ def examine(asked: Asked, timeout_s: float) -> Evidence:
     if seen.is_stream:
         seen.verdict = judge(stream, seen.is_encoded, _plain(seen))
         seen.again = ask_again(heard, stream, timeout_s)
+    if heard.end == "silent":
+        seen.head = _find_head(seen)
     return seen
 
 
@@ -58,3 +63,12 @@ def _plain(seen: Evidence) -> Optional[Stream]:
     plain = probe(seen.heard.asked.with_header("Accept-Encoding", "identity"), seen.timeout_s)
     stream = stream_of(plain)
     return stream if plain.status == 200 else None
+
+
+def _find_head(seen: Evidence) -> Optional[Heard]:
+    """What HEAD is answered."""
+    asked = seen.heard.asked._replace(method="HEAD", body=None)
+    with suppress(SSEError):
+        heard = probe(asked, min(seen.timeout_s, _HEAD_S))
+        return heard if heard.status else None
+    return None

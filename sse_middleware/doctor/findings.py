@@ -44,7 +44,10 @@ def findings_of(evidence: Evidence) -> List[Finding]:
 def _answer(seen: Evidence) -> Iterator[Finding]:
     heard = seen.heard
     if heard.end == "silent":
-        yield Finding("no-answer", f"no headers within {seen.timeout_s:g} s")
+        told = f"no headers within {seen.timeout_s:g} s"
+        if seen.head is not None:
+            told += f", though HEAD was answered {seen.head.status} in {seen.head.ended_at_s:.1f} s"
+        yield Finding("no-answer", told, seen.layers)
     elif heard.status != 200:
         yield Finding("status", f"{heard.status} {heard.reason}".strip())
     if seen.redirects:

@@ -108,6 +108,7 @@ def _answer(seen: Evidence) -> Iterator[str]:
     yield f"{heard.asked.method} {heard.asked.shown_url}"
     if heard.end == "silent":
         yield f"{_LEVEL}no answer in {seen.timeout_s:g} s"
+        yield _through(seen)
         return
     version = "HTTP/1.0" if heard.version == 10 else "HTTP/1.1"
     status = f"{heard.status} {heard.reason}".strip()
@@ -115,9 +116,14 @@ def _answer(seen: Evidence) -> Iterator[str]:
     for name in SHOWN_HEADERS:
         for value in (value for key, value in heard.headers if key.lower() == name.lower()):
             yield f"{_LEVEL}{name}: {value}"
+    yield _through(seen)
+
+
+def _through(seen: Evidence) -> str:
+    heard = seen.head or seen.heard
     layers = [f"{LAYERS[layer]} (by its habits)" for layer in likely_layers(heard)]
     layers += [LAYERS.get(layer, layer) for layer in layers_of(heard)]
-    yield f"{_LEVEL}through: {', '.join(layers) or 'nobody who shows'}"
+    return f"{_LEVEL}through: {', '.join(layers) or 'nobody who shows'}"
 
 
 def _timeline(seen: Evidence) -> Iterator[str]:

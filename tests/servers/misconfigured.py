@@ -84,6 +84,7 @@ CASES = {
     "nginx-deaf": Case("nginx", "buffered", "/beating", _DEAF, ""),
     "nginx-bare": Case("nginx", "burst", "/bare", _NGINX, ""),
     "nginx-bare-large": Case("nginx", "buffered", "/bare-large", _NGINX, ""),
+    "nginx-endless": Case("nginx", "no-answer", "/endless", _DEAF, ""),
     "nginx-gzip": Case(
         "nginx", "compressed", "/beating", "gzip_types text/event-stream;\n" + _NGINX, "gzip on;"
     ),
@@ -130,6 +131,7 @@ CASES = {
     "caddy-forced": Case("caddy", "compressor-holds", "/beating", _CADDY, _CADDY_FORCED),
     "caddy-encode": Case("caddy", "compressor-holds", "/large", _CADDY, "encode gzip"),
     "caddy-buffer": Case("caddy", "buffered", "/beating", _CADDY_PROXY, "buffer_responses"),
+    "caddy-endless": Case("caddy", "no-answer", "/endless", _CADDY_PROXY, "buffer_responses"),
     "caddy-timeout": Case(
         "caddy",
         "cut-in-silence",

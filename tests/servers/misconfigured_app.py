@@ -49,6 +49,7 @@ apps = {
     ),
     "/pause": silent(pace(4, 0.05, pause_s=1.5)),
     "/long": SSEMiddleware(pace(12, 0.3), heartbeat=0.25, end_event="close"),
+    "/endless": SSEMiddleware(pace(1000, 0.3), heartbeat=0.25),
     "/unmarked": unmarked,
 }
 

@@ -15,7 +15,7 @@ from proxies import PROXIES, program
 from sse_middleware.doctor import ask, examine, exit_code, findings_of, report_lines
 from sse_middleware.doctor.fixes import FIXES
 
-TIMEOUT_S = 8
+TIMEOUT_S = 5
 DEADLINE_S = 120
 NEEDS = {"gunicorn": "gunicorn", "uwsgi": "uwsgi", "flask-compress": "flask-compress"}
 NEEDS["django"] = "django"
