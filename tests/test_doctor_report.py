@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sse_middleware.doctor import (
     ask,
@@ -12,7 +14,11 @@ from sse_middleware.doctor import (
     report_lines,
     report_object,
 )
+from sse_middleware.doctor.arrival import judge
+from sse_middleware.doctor.evidence import Evidence
+from sse_middleware.doctor.probe import Heard, Read
 from sse_middleware.doctor.report import safe
+from sse_middleware.doctor.stream import stream_of
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
 HEAD += b"Cache-Control: no-cache, no-transform\r\nDate: today\r\n"
@@ -161,3 +167,30 @@ def test_no_answer_is_a_report_too(raw_server):
 def test_notes_have_no_part_in_the_exit_code(raw_server, headers, code):
     answer = [HEAD + headers + b"\r\ndata: a\n\n" + (b"" if b"Len" in headers else END)]
     assert exit_code(findings_of(seen(raw_server, answer, STOP))) == code
+
+
+LATIN_1 = st.text(st.characters(max_codepoint=255), max_size=20)
+NAMES = ["Content-Type", "Content-Encoding", "Server", "Age", "Connection", "Cache-Control", "X"]
+VALUES = st.one_of(LATIN_1, st.sampled_from(["text/event-stream", "gzip", "nginx", "close", "7"]))
+TEXTS = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([b"data: 1\n\n", b":\n", b"id: 1\r", b"\xff", b"event: error\ndata: x\n\n"]),
+)
+
+
+@given(
+    headers=st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=5),
+    reads=st.lists(st.tuples(st.floats(0, 3), TEXTS), max_size=8),
+    status=st.sampled_from([200, 200, 200, 204, 404]),
+    end=st.sampled_from(["whole", "closed", "cut", "left", "full"]),
+)
+def test_whatever_a_server_sends_the_report_can_be_shown(headers, reads, status, end):
+    reads = [Read(*read) for read in sorted(reads)]
+    heard = Heard(ask("http://h/"), status, "\x1b", 11, headers, 0.0, reads, end, 4.0)
+    stream = stream_of(heard)
+    evidence = Evidence(heard, stream, judge(stream, "gzip" in dict(headers).values()), 4.0)
+    lines = report_lines(evidence)
+    assert all(line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 400
+    assert json.dumps(report_object(evidence)).isprintable()
+    assert exit_code(findings_of(evidence)) in (0, 1)
