@@ -155,10 +155,45 @@ def test_only_the_fixes_of_layers_that_can_be_the_cause_are_told(headers, layers
     assert fixes(evidence(BEATS, headers), "buffered") == layers
 
 
+def compressed(head, headers, text=SLOW[0][1], **more):
+    """An answer in gzip whose first ten bytes are those of somebody."""
+    body = bytes.fromhex(head) + gzip.compress(text)[10:]
+    return evidence([(1.1, body)], {"Content-Encoding": "gzip", **headers}, **more)
+
+
 def test_who_compressed_is_known_by_the_body():
-    apache = bytes.fromhex("1f8b0800000000000003") + gzip.compress(SLOW[0][1], mtime=0)[10:]
-    seen = evidence([(0.1, apache)], {"Content-Encoding": "gzip", "Connection": None})
+    seen = compressed("1f8b0800000000000003", {"Connection": None})
     assert fixes(seen, "compressed") == ["apache"]
+
+
+@pytest.mark.parametrize(
+    ("head", "layers"),
+    [("1f8b080000096e8800ff", ["caddy"]), ("1f8b0800000000000009", ["nginx"])],
+    ids=["known by the body", "known by a header"],
+)
+def test_who_holds_compressed_events_back_is_known(head, layers):
+    text = b"".join(data for _, data in SLOW)
+    seen = compressed(head, NGINX, text, plain=evidence().stream)
+    assert fixes(seen, "compressor-holds") == layers
+    nothing = compressed(head, NGINX, b"", end="left", ended_at_s=10.0)
+    assert fixes(nothing, "nothing-yet") == (["nginx"] if layers == ["nginx"] else ["caddy"])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("content-type", "Content-Type is application/json"),
+        ("content-type absent", "Content-Type is absent"),
+        ("cors", "Access-Control-Allow-Origin is absent"),
+        ("cors of another", "Access-Control-Allow-Origin is another one"),
+        ("status 204", "204 OK"),
+        ("cut", "after 0.7 s, 0.1 s after what came last"),
+        ("no-heartbeat", "25 s without an event or a comment"),
+    ],
+)
+def test_the_evidence_in_words(name, told):
+    [finding] = findings_of(EACH[name])
+    assert finding.evidence == told
 
 
 @pytest.mark.parametrize("name", CODES)

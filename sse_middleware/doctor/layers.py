@@ -54,6 +54,7 @@ _SIGNS: List[Tuple[str, str, str]] = [
 ]
 _FLAG_NAME = 8  # of a gzip header: a file name follows; RFC 1952
 _UNKNOWN_SYSTEM, _UNIX = 255, 3
+_GO_ZERO_TIME = bytes.fromhex("00096e88")  # the year 1, in 32 bits
 
 
 def layers_of(heard: Heard) -> List[str]:
@@ -85,10 +86,11 @@ def compressors_of(heard: Heard, layers: List[str]) -> List[str]:
     if len(head) < 10 or head[:3] != b"\x1f\x8b\x08":
         return []
     flags, made_at, level, system = head[3], head[4:8], head[8], head[9]
-    if system == _UNKNOWN_SYSTEM:
-        if made_at != bytes(4):  # Go writes the year 1 there
-            return ["caddy"]
-        return ["django"] if flags & _FLAG_NAME else ["django", "flask-compress"]
+    if system == _UNKNOWN_SYSTEM and made_at == _GO_ZERO_TIME:
+        return ["caddy"]
+    if system == _UNKNOWN_SYSTEM:  # of Python, or of a Go program of another kind
+        in_app = [] if "caddy" in layers else ["django", "flask-compress"]
+        return ["django"] if flags & _FLAG_NAME else in_app
     if system == _UNIX and "nginx" in layers:
         return ["nginx"]
     if system == _UNIX:
