@@ -175,7 +175,7 @@ class TLSServer:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_ends_it_without_a_traceback(raw_server):
+def test_ctrl_c_ends_it_in_one_line_and_no_success(raw_server):
     server = raw_server([HEAD, None])
     process = subprocess.Popen(
         [SCRIPT, "check", server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -183,7 +183,8 @@ def test_ctrl_c_ends_it_without_a_traceback(raw_server):
     wait_for(lambda: server.requests, "the request")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, out, err.strip()) == (0, b"", b"")
+    message = b"sse-middleware: interrupted before anything was known"
+    assert (process.returncode, out, err.splitlines()) == (2, b"", [message])
 
 
 def wait_for(is_there, what):

@@ -61,7 +61,9 @@ EACH = {
     "nothing-yet": evidence([], end="left", ended_at_s=10.0),
     "cut": evidence(UNMARKED, end="cut", ended_at_s=0.7),
     "cut-in-silence": evidence(UNMARKED, end="cut", ended_at_s=2.6),
-    "cut-in-silence that looks whole": evidence(UNMARKED, {"Server": "Caddy"}, ended_at_s=2.6),
+    "cut-in-silence that looks whole": evidence(
+        [(5.0, b"data: 1\n\n"), (5.5, b"data: 2\n\n")], {"Server": "Caddy"}, ended_at_s=7.0
+    ),
     "cut-in-silence that looks closed": evidence(UNMARKED, end="closed", ended_at_s=2.6),
     "no-end-signal": evidence(UNMARKED, end="closed"),
     "one-at-a-time": evidence(headers={"Connection": "close"}),
@@ -112,6 +114,11 @@ def test_each_code_has_its_evidence_here():
         evidence([*UNMARKED, (2.1, b"event: close\ndata:\n\n")], end="closed"),
         evidence(end="closed", ended_at_s=9.0),  # the end event had come
         evidence([(t, b"data: 1\n\n") for t in (1, 2, 3)], {"Server": "Caddy"}, ended_at_s=4.0),
+        evidence(
+            [(1.0, b"data: 1\n\n"), (3.0, b"data: 2\n\n"), (3.1, b"data: 3\n\n")],
+            {"Server": "Caddy"},
+            ended_at_s=5.6,
+        ),
         evidence(UNMARKED, ended_at_s=9.0),  # a server that ends bodies well, and an app that waits
         evidence(headers={"Connection": "close", "Server": "nginx"}),
         evidence(again="restarts"),  # a page closes at the end event
@@ -153,6 +160,10 @@ def fixes(seen, name):
 )
 def test_only_the_fixes_of_layers_that_can_be_the_cause_are_told(headers, layers):
     assert fixes(evidence(BEATS, headers), "buffered") == layers
+
+
+def test_a_sync_worker_is_named():
+    assert fixes(EACH["one-at-a-time"], "one-at-a-time") == ["gunicorn"]
 
 
 def compressed(head, headers, text=SLOW[0][1], **more):

@@ -8,7 +8,7 @@ from typing import Any, Iterable, List
 
 from sse_middleware.doctor import ask, examine, exit_code, findings_of, report_lines, report_object
 from sse_middleware.doctor.asking import Asked, checked_header
-from sse_middleware.errors import OptionError
+from sse_middleware.errors import OptionError, SSEError
 
 __all__ = ["add", "run"]
 
@@ -48,9 +48,12 @@ def run(asked: Asked, timeout_s: float, *, as_json: bool) -> int:
     """Print the report; the exit code.
 
     Raises:
-        SSEError: there is nobody to ask, or no HTTP is spoken there.
+        SSEError: there is nobody to ask, no HTTP is spoken there, or Ctrl-C ended it.
     """
-    seen = examine(asked, timeout_s)
+    try:
+        seen = examine(asked, timeout_s)
+    except KeyboardInterrupt:  # which is no "nothing is wrong"
+        raise SSEError("interrupted before anything was known") from None
     secrets = list(_secrets(asked))
     if as_json:
         told = json.dumps(report_object(seen), indent=1)
