@@ -3,7 +3,8 @@
 Few say who they are. The rest are known by habits, each of which was measured: nginx keeps
 X-Accel-Buffering to itself; gunicorn never leaves out Connection, so that a proxy which passes its
 Server header on shows by that; HAProxy writes the names of headers in lower case; uWSGI sends no
-Date; and each compressor writes a gzip header of its own.
+Date; and each compressor writes a gzip header of its own. The signs of content delivery networks
+are those that they document.
 """
 
 import re
