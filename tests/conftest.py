@@ -112,16 +112,18 @@ class RawServer:
     """Answers each connection with the next of ``answers``, the last one ever after.
 
     An answer is a list: bytes are sent, a number is waited for, in seconds, None holds the
-    connection open until the test is over. ``requests`` holds what came, until its blank line.
+    connection open until the test is over. ``requests`` holds what came, until its blank line. With
+    a ``context`` it speaks TLS.
     """
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, context=None):
         self.requests = []
         self._answers = list(answers)
+        self._context = context
         self._is_over = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/stream"
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}/stream"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -134,17 +136,22 @@ class RawServer:
             threading.Thread(target=self._talk, args=(connection, answer), daemon=True).start()
 
     def _talk(self, connection, answer):
-        with connection:
-            connection.settimeout(10)
-            try:
+        connection.settimeout(10)
+        try:
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
                 self._read(connection)
-                for step in answer:
-                    if isinstance(step, bytes):
-                        connection.sendall(step)
-                    elif self._is_over.wait(step):
-                        return
-            except OSError:
-                return  # the client has left
+                self._answer(connection, answer)
+        except OSError:
+            connection.close()  # the client has left
+
+    def _answer(self, connection, answer):
+        for step in answer:
+            if isinstance(step, bytes):
+                connection.sendall(step)
+            elif self._is_over.wait(step):
+                return
 
     def _read(self, connection):
         text = b""
@@ -167,8 +174,8 @@ def raw_server():
     """Makes a `RawServer`."""
     made = []
 
-    def make(*answers):
-        made.append(RawServer(*answers))
+    def make(*answers, **options):
+        made.append(RawServer(*answers, **options))
         return made[-1]
 
     yield make

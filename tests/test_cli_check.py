@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -135,43 +134,33 @@ def test_the_demo_is_right():
         process.communicate(timeout=DEADLINE_S)
 
 
-def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path, capsys):
-    pair = tmp_path / "pair.pem"
+@pytest.fixture
+def tls_server(raw_server, tmp_path):
+    """Makes a server whose certificate, at ``tmp_path / "certificate.pem"``, nobody signed."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command += ["-subj", "/CN=localhost", "-keyout", pair, "-out", tmp_path / "certificate.pem"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", key, "-out", certificate]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE_S)
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "certificate.pem", pair)
-    with TLSServer(context) as port:
-        assert check(f"https://127.0.0.1:{port}/") == 2
+    context.load_cert_chain(certificate, key)
+    return lambda *answers: raw_server(*answers, context=context)
+
+
+def test_a_certificate_that_nobody_trusts_is_one_line(tls_server, capsys):
+    assert check(tls_server(RIGHT).url) == 2
     assert "its certificate is not trusted (self" in capsys.readouterr().err
 
 
-class TLSServer:
-    """Shakes one hand."""
-
-    def __init__(self, context):
-        self._context = context
-        self._listening = socket.create_server(("127.0.0.1", 0))
-
-    def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self._listening.getsockname()[1]
-
-    def __exit__(self, *raised):
-        self._listening.close()
-
-    def _accept(self):
-        connection, _ = self._listening.accept()
-        with connection:
-            connection.settimeout(DEADLINE_S)
-            try:
-                self._context.wrap_socket(connection, server_side=True)
-            except OSError:
-                pass
+def test_a_stream_over_tls_is_watched_as_any_other(tls_server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    assert check(tls_server(RIGHT, STOP).url) == 0
+    assert "Arrival:     one by one" in capsys.readouterr().out
+    assert check(tls_server([HEAD, None]).url, "--timeout", "0.4") == 1
+    assert "headers came, and then nothing" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
