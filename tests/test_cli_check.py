@@ -120,18 +120,12 @@ def test_a_recorded_answer_of_an_upstream_is_checked(capsys):
     assert "Arrival:     one event" in capsys.readouterr().out
 
 
-def test_the_demo_is_right():
+def test_the_demo_is_right(start_command):
     for name in ("flask", "waitress", "requests"):
         pytest.importorskip(name, reason="the extra of the demo is not installed here")
-    command = [SCRIPT, "demo", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().split()[-1] + "stream"
-        assert check(url) == 0
-        assert check(url, "--data", '{"messages": []}') == 0
-    finally:
-        process.kill()
-        process.communicate(timeout=DEADLINE_S)
+    url = start_command("demo", "--port", "0").url() + "/stream"
+    assert check(url) == 0
+    assert check(url, "--data", '{"messages": []}') == 0
 
 
 @pytest.fixture

@@ -24,7 +24,12 @@ def add(command: argparse.ArgumentParser) -> None:
         "three times, to see what compression does and what a reconnection gets; a POST once."
     )
     command.add_argument("url", metavar="URL", help="of the stream, such as http://host/stream")
-    command.add_argument("--method", choices=["GET", "POST"], help="POST where --data is given")
+    command.add_argument(
+        "--method",
+        metavar="METHOD",
+        choices=["GET", "POST"],
+        help="GET or POST (POST where --data is given)",
+    )
     command.add_argument("--data", metavar="JSON", help="the body of a POST, sent as it is")
     command.add_argument(
         "--header",
