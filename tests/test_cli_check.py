@@ -120,6 +120,7 @@ def test_a_recorded_answer_of_an_upstream_is_checked(capsys):
     assert "Arrival:     one event" in capsys.readouterr().out
 
 
+@pytest.mark.sweep
 def test_the_demo_is_right(start_command):
     for name in ("flask", "waitress", "requests"):
         pytest.importorskip(name, reason="the extra of the demo is not installed here")

@@ -81,6 +81,7 @@ def parts():
     return head + mark, rest
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", answers())
 def test_the_output_on_the_page_is_what_is_printed(raw_server, name):
     assert without_times(shown(name)) == without_times(output(raw_server(answers()[name], STOP)))
