@@ -32,3 +32,7 @@ def test_silences_and_the_comments_that_fill_them(reads, ended_at_s, silence_s, 
     seen = evidence(*reads, ended_at_s=ended_at_s)
     assert seen.longest_silence_s == pytest.approx(silence_s)
     assert seen.beat_s == (None if beat_s is None else pytest.approx(beat_s))
+
+
+def test_a_comment_at_the_start_ends_the_first_silence():
+    assert evidence((1.5, BEAT), ended_at_s=2.0).beat_s == pytest.approx(1.5)

@@ -50,6 +50,16 @@ def test_the_event_that_ends_a_stream_is_none_of_its_events(text):
     assert made.last is made.blocks[-1]
 
 
+@pytest.mark.parametrize("name", ["done", "complete", "finish", "stop", "response.completed"])
+def test_the_names_that_apps_give_to_their_last_event_are_known(name):
+    assert stream(f"event: {name}\ndata: x\n\n".encode()).last is not None
+
+
+def test_comments_are_kept_with_their_text():
+    made = stream(b": one\n:two\ndata: 1\n\n")
+    assert [block.text for block in made.comments] == [b"one", b"two"]
+
+
 def test_what_the_stream_says_of_reconnecting():
     made = stream(b"retry: 300\nid: 7\ndata: 1\n\n")
     assert (made.retry_ms, made.last_event_id) == (300, "7")
