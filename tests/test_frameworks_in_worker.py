@@ -100,7 +100,15 @@ def django_app():
     from django.conf import settings
 
     if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="secret", DATABASES={})
+        from django.urls import re_path
+
+        # A process has one configuration: test_frameworks.py has the same, and may come after.
+        settings.configure(
+            ALLOWED_HOSTS=["*"],
+            ROOT_URLCONF=(re_path("", lambda request: request.environ["tests.view"](request)),),
+            SECRET_KEY="for tests",
+            LOGGING_CONFIG=None,
+        )
     import django
     from django.core.handlers.wsgi import WSGIHandler
     from django.test.utils import override_settings
