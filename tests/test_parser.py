@@ -233,12 +233,12 @@ class Counted(bytearray):
 def test_a_line_in_single_bytes_is_moved_once():
     parser = EventParser()
     parser.feed(b"data")
-    parser._open_line = Counted(parser._open_line)
+    parser._buffer = Counted(parser._buffer)
     Counted.moved = 0
     for _ in range(10_000):
         parser.feed(b"x")
     assert Counted.moved == 10_000
-    assert type(parser._open_line) is Counted, "the buffer was copied while its line was open"
+    assert type(parser._buffer) is Counted, "the buffer was copied while its line was open"
 
 
 def test_five_mebibytes_in_single_bytes_arrive():
