@@ -18,6 +18,8 @@ __all__ = ["EventStream", "ends_in_blank_line", "event_stream"]
 
 _ITEM = 'a mapping such as {"data": ...}, an Event, or bytes that are a finished frame'
 
+_FIELDS = ("comment", "event", "id", "retry", "data")
+
 _log = logging.getLogger("sse_middleware")
 
 
@@ -64,6 +66,8 @@ class EventStream:
         self._source = source
         self._items = iter(source)
         self._framing = framing
+        self._dumps = framing.dumps
+        self._items_are_data = framing.items == "data"
         self._retry = framing.retry
         self._end_fields = framing.end_fields()
         self._end_name = (self._end_fields or {}).get("event")
@@ -124,13 +128,14 @@ class EventStream:
         return self._end()
 
     def _frame(self, item: Any) -> bytes:
-        if isinstance(item, Event):
-            return self._event(_fields(item))
-        if self._framing.items == "data":
+        if type(item) is not dict:  # nearly all are; to ask an ABC costs as much as the frame
+            if isinstance(item, Event):
+                return self._event(_fields(item))
+            if isinstance(item, bytes) and not self._items_are_data:
+                return self._finished(bytes(item))
+        if self._items_are_data:
             return self._event({"data": _decoded(item) if isinstance(item, bytes) else item})
-        if isinstance(item, bytes):
-            return self._finished(bytes(item))
-        if isinstance(item, Mapping):
+        if type(item) is dict or isinstance(item, Mapping):
             return self._event(item)
         if isinstance(item, str):
             raise EventError("item", shown(item), 'a mapping; write {"data": "..."} to send text')
@@ -139,23 +144,23 @@ class EventStream:
     def _event(self, fields: Mapping[str, Any]) -> bytes:
         if self.half_sent:
             raise EventError("item", shown(fields), "the rest of the event that bytes had begun")
-        self._refuse_id(fields)
-        name = fields.get("event")
-        if fields.get("id") == END_ID or (name is not None and name == self._end_name):
-            fields = with_end_id(fields)
+        name, own_id = fields.get("event"), fields.get("id")
+        if own_id is not None:
+            self._refuse_id(own_id)
+        if own_id == END_ID or (name is not None and name == self._end_name):
+            fields, own_id = with_end_id(fields), END_ID
             self._finish()
         if self._retry is not None and fields.get("data") is not None:
             own = fields.get("retry")
             fields = {**fields, "retry": self._retry if own is None else own}
             self._retry = None
         self._has_framed = True
-        if fields.get("id") is not None:
+        if own_id is not None:
             self._stream.has_sent_id = True
-        return encode(fields, dumps=self._framing.dumps)
+        return encode(fields, dumps=self._dumps)
 
-    def _refuse_id(self, fields: Mapping[str, Any]) -> None:
-        own_id = fields.get("id")
-        if own_id is not None and own_id != END_ID and self._stream.is_resumable:
+    def _refuse_id(self, own_id: object) -> None:
+        if own_id != END_ID and self._stream.is_resumable:
             raise EventError(
                 "id",
                 shown(own_id),
@@ -166,7 +171,7 @@ class EventStream:
         """Bytes that the app framed itself, or relays: they pass as they are."""
         if not frame:
             return b""
-        tail = (self._tail + frame)[-4:]
+        tail = frame[-4:] if len(frame) >= 4 else (self._tail + frame)[-4:]
         half = not ends_in_blank_line(tail)
         if half and self._has_framed:
             raise EventError(
@@ -179,7 +184,7 @@ class EventStream:
             frame = _with_retry(frame, self._retry)
             self._retry = None
         self._tail, self.half_sent = tail, half
-        if b"id" in frame:  # perhaps a field: the shorter heartbeat suits any stream
+        if frame.find(b"id") >= 0:  # perhaps a field: the shorter heartbeat suits any stream
             self._stream.has_sent_id = True
         return frame
 
@@ -213,15 +218,16 @@ class EventStream:
             return b""
         if self._end_fields is not None or self._stream.is_final:
             fields = {**fields, "id": END_ID}
-        return encode(fields, dumps=self._framing.dumps)
+        return encode(fields, dumps=self._dumps)
 
     def _error_fields(self, error: Exception, error_id: str) -> Optional[Mapping[str, Any]]:
         if self._framing.error_event is not None:
             try:
                 told = self._framing.error_event(error, error_id) or {}
                 fields = _fields(told) if isinstance(told, Event) else told
-                self._refuse_id(fields)
-                return fields if encode(fields, dumps=self._framing.dumps) else None
+                if fields.get("id") is not None:
+                    self._refuse_id(fields["id"])
+                return fields if encode(fields, dumps=self._dumps) else None
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")
         return generic_error(error, error_id)
@@ -249,7 +255,8 @@ class EventStream:
 
 
 def _fields(event: Event) -> Mapping[str, Any]:
-    return {name: getattr(event, name) for name in ("comment", "event", "id", "retry", "data")}
+    given = vars(event)
+    return {name: given[name] for name in _FIELDS if given[name] is not None}
 
 
 def _decoded(data: bytes) -> str:
@@ -261,6 +268,8 @@ def _decoded(data: bytes) -> str:
 
 def ends_in_blank_line(tail: bytes) -> bool:
     """Whether what ends in ``tail``, its last four bytes, ends between two events."""
+    if tail.endswith(b"\n\n"):  # as nearly every frame: this look costs 0.05 us, not 0.25
+        return True
     return tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
 
 
