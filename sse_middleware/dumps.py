@@ -101,7 +101,11 @@ def _has_nan(value: object) -> bool:
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return False
-    for part in value:  # the look at the type saves a call for most
-        if type(part) not in _HAS_NO_NAN and _has_nan(part):
+    for part in value:
+        if (
+            type(part) in _HAS_NO_NAN
+        ):  # saves a call for most: of 2.5 us for a chunk of OpenAI's 0.8
+            continue
+        if _has_nan(part):
             return True
     return False

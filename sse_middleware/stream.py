@@ -118,7 +118,9 @@ class EventStream:
     def _next_frame(self) -> bytes:
         """The next frame that says something, or ``b""`` after the last."""
         for item in self._items:
-            frame = self._frame(item)
+            # A dict, as nearly all are, needs no more looks: that saves 0.5 us of 1.3.
+            is_usual = type(item) is dict and not self._items_are_data
+            frame = self._event(item) if is_usual else self._frame(item)
             if frame:
                 return frame
             if self._stream.disconnected:  # nobody is left to write nothing to
@@ -128,14 +130,13 @@ class EventStream:
         return self._end()
 
     def _frame(self, item: Any) -> bytes:
-        if type(item) is not dict:  # nearly all are; to ask an ABC costs as much as the frame
-            if isinstance(item, Event):
-                return self._event(_fields(item))
-            if isinstance(item, bytes) and not self._items_are_data:
-                return self._finished(bytes(item))
+        if isinstance(item, Event):
+            return self._event(_fields(item))
         if self._items_are_data:
             return self._event({"data": _decoded(item) if isinstance(item, bytes) else item})
-        if type(item) is dict or isinstance(item, Mapping):
+        if isinstance(item, bytes):
+            return self._finished(bytes(item))
+        if isinstance(item, Mapping):
             return self._event(item)
         if isinstance(item, str):
             raise EventError("item", shown(item), 'a mapping; write {"data": "..."} to send text')
@@ -145,7 +146,7 @@ class EventStream:
         if self.half_sent:
             raise EventError("item", shown(fields), "the rest of the event that bytes had begun")
         name, own_id = fields.get("event"), fields.get("id")
-        if own_id is not None:
+        if own_id is not None and self._stream.is_resumable:
             self._refuse_id(own_id)
         if own_id == END_ID or (name is not None and name == self._end_name):
             fields, own_id = with_end_id(fields), END_ID
@@ -160,7 +161,7 @@ class EventStream:
         return encode(fields, dumps=self._dumps)
 
     def _refuse_id(self, own_id: object) -> None:
-        if own_id != END_ID and self._stream.is_resumable:
+        if own_id != END_ID:
             raise EventError(
                 "id",
                 shown(own_id),
@@ -225,7 +226,7 @@ class EventStream:
             try:
                 told = self._framing.error_event(error, error_id) or {}
                 fields = _fields(told) if isinstance(told, Event) else told
-                if fields.get("id") is not None:
+                if fields.get("id") is not None and self._stream.is_resumable:
                     self._refuse_id(fields["id"])
                 return fields if encode(fields, dumps=self._dumps) else None
             except Exception:
