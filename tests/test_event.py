@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_middleware import Event, EventParser, encode
@@ -331,3 +331,64 @@ def test_whatever_is_given_is_sent_exactly_or_refused(data, event, id):
     (seen,), _ = parsed(frame)
     assert (seen.event, seen.id) == (event or "message", id)
     assert seen.data == data.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class Key(str):
+    """A key that is another object, and equal."""
+
+
+odd = st.text(st.sampled_from("ab :\r\n\0\ud800\u2028ü"), max_size=4)
+any_text = odd | odd.map(Shout) | st.text(max_size=4)
+small = st.integers(-3, 3) | st.sampled_from([2**30 - 2, 2**30 - 1, 2**30, 2**64, 10**700])
+any_number = small | st.booleans() | st.floats() | small.map(SlyNumber)
+any_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "data": any_text | st.none() | st.lists(odd, max_size=2),
+        "event": any_text | st.none() | small,
+        Key("id"): any_text | st.none() | any_number,
+        "retry": st.none() | any_number,
+        "comment": any_text | st.none(),
+        "text": odd,
+    },
+)
+
+
+def outcome(item, dumps):
+    try:
+        return encode(item, dumps=dumps)
+    except EventError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    "dumps", [None, "\n".join, lambda data: b"a\r"], ids=["default", "text", "bytes"]
+)
+@settings(max_examples=300)
+@given(fields=any_fields)
+def test_a_dict_becomes_what_any_other_mapping_becomes(dumps, fields):
+    before = dict(fields)
+    assert outcome(fields, dumps) == outcome(MappingProxyType(fields), dumps)
+    assert fields == before
+
+
+def test_dumps_is_called_once_for_an_event():
+    for fields in ({}, {"id": 2**40}, {"event": "a\n"}, {"retry": 1}, {"text": 1}):
+        calls = []
+        outcome({"data": [1], **fields}, lambda data, calls=calls: calls.append(data) or "a\nb\r")
+        assert calls in ([[1]], [])
+
+
+class Sparse(dict):
+    """A dict that answers otherwise than it holds, as werkzeug's MultiDict does."""
+
+    def get(self, key, default=None):
+        return super().get(key, [default])[0]
+
+    def __getitem__(self, key):
+        raise NotImplementedError
+
+
+def test_another_kind_of_dict_is_asked_by_its_own_get():
+    fields = Sparse(data=["x", "y"], id=["1"], event=["e"])
+    assert encode(fields) == b"event: e\nid: 1\ndata: x\n\n"

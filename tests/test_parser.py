@@ -27,13 +27,15 @@ def every(stream, size):
     return [stream[start : start + size] for start in range(0, len(stream), size)]
 
 
-def outcome(pieces, **options):
+def outcome(pieces, *, line_by_line=False, **options):
     """All that can be seen of a parser that was fed ``pieces``."""
     parser = EventParser(**options)
     events = []
     try:
         for piece in pieces:
             events += parser.feed(piece)
+            if line_by_line:  # who asks for it has the lines taken one by one
+                assert parser.retry_ms is None or parser.retry_ms >= 0
         assert parser.close() == []
     except EventTooLargeError as error:
         return [vars(e) for e in (*events, *error.events)], "too large", parser.retry_ms
@@ -94,6 +96,7 @@ streams = st.builds(
 def test_the_outcome_does_not_depend_on_the_cuts(stream, sizes, limit):
     pieces = cut(stream, [*sizes, len(stream)])
     assert outcome(pieces) == outcome([stream]) == outcome(every(stream, 1))
+    assert outcome(every(stream, 1), line_by_line=True) == outcome([stream])
     bounded = outcome([stream], max_event_bytes=limit)
     assert outcome(pieces, max_event_bytes=limit)[:2] == bounded[:2]
     assert outcome(every(stream, 1), max_event_bytes=limit)[:2] == bounded[:2]
@@ -220,14 +223,38 @@ def test_a_closed_parser_says_so():
         parser.feed(b"\n\n")
 
 
+def test_the_lines_of_an_open_block_can_be_taken_before_its_end():
+    parser = EventParser()
+    seen = []
+    for line in [b"retry: 7\n", b"event: e\n", b"data: a", b"b\n", b"data: c\nid: 1\n", b"\n"]:
+        seen += parser.feed(line)
+        assert parser.retry_ms == 7
+    assert seen == [Event("ab\nc", event="e", id=1, retry=7)]
+    assert parser.feed(b"data: next\n\n") == [Event("next")]
+
+
+def test_a_block_of_many_reads_stays_whole_until_its_end(monkeypatch):
+    """Lines are taken singly only where they must be."""
+    monkeypatch.setattr(EventParser, "_take_lines", None)
+    parser = EventParser()
+    stream = b"event: e\ndata: a\n\n: c\nid: 1\ndata: b\ndata\n\ndata:\n\n"
+    for pieces in ([stream], every(stream, 1), every(stream, 3)):
+        seen = [event for piece in pieces for event in parser.feed(piece)]
+        assert seen == [Event("a", event="e"), Event("b\n", id=1), Event("")]
+
+
 class Counted(bytearray):
     """A buffer that counts the bytes that are moved into it and searched in it."""
 
-    moved = 0
+    moved = searched = 0
 
     def __iadd__(self, more):
         Counted.moved += len(more)
         return super().__iadd__(more)
+
+    def rfind(self, sought, start=0):
+        Counted.searched += len(self) - start
+        return super().rfind(sought, start)
 
 
 def test_a_line_in_single_bytes_is_moved_once():
@@ -239,6 +266,28 @@ def test_a_line_in_single_bytes_is_moved_once():
         parser.feed(b"x")
     assert Counted.moved == 10_000
     assert type(parser._buffer) is Counted, "the buffer was copied while its line was open"
+
+
+def test_an_open_block_in_small_pieces_is_searched_once():
+    parser = EventParser()
+    parser.feed(b"data")
+    parser._buffer = Counted(parser._buffer)
+    Counted.searched = 0
+    for _ in range(5_000):
+        parser.feed(b"x\n")
+    assert Counted.searched == 3 * 5_000
+    assert parser.feed(b"data\n\n") == [Event("")]
+
+
+def test_an_open_block_of_many_lines_past_a_bound_is_searched_once():
+    parser = EventParser(max_event_bytes=30_000)
+    parser.feed(b"data: " + b"x" * 29_000 + b"\n")
+    parser._buffer = Counted(parser._buffer)
+    Counted.searched = 0
+    for _ in range(5_000):
+        assert parser.feed(b": comment\n") == []
+    assert Counted.searched < 40 * 5_000
+    assert len(parser.feed(b"\n")) == 1
 
 
 def test_five_mebibytes_in_single_bytes_arrive():
