@@ -158,7 +158,13 @@ class EventParser:
         in_block = False
         for event, data, line in _usual_blocks_or_lines(text):
             if data and not in_block:
-                events.append(_parsed(data, event or "message", None, None, self._id))
+                draft = _Draft()  # as in _parsed, whose call would be 6 % of the time here
+                draft.data = data
+                draft.event = event or "message"
+                draft.id = draft.retry = draft.comment = None
+                draft.last_event_id = self._id
+                draft.__class__ = Event  # type: ignore[assignment]
+                events.append(draft)  # type: ignore[arg-type]
             elif line:
                 self._take_field(line)
                 in_block = True

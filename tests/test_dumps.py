@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -76,9 +77,13 @@ def another_encoder(*args):
     ids=["absent", "with other arguments", "with other results"],
 )
 def test_without_the_c_encoder_json_does_it(monkeypatch, absent):
+    assert not hasattr(module._standard_dumps(), "__func__")
     monkeypatch.setattr(json.encoder, "c_make_encoder", absent)
     dumps = module._standard_dumps()
     assert dumps.__func__ is json.JSONEncoder.encode
+    monkeypatch.undo()
+    for value in ([{"ü": 0.5, "b": [1, "\n"]}], [math.nan], {1: object()}):
+        assert outcome(dumps, value) == outcome(PLAIN, value)
 
 
 @given(values)
@@ -115,6 +120,25 @@ def test_what_json_has_no_number_for_is_refused_wherever_it_is(nested, value):
 def test_text_is_itself_and_nothing_is_nothing():
     assert module.data_text("a\n", None) == "a\n"
     assert module.data_text(None, None) is None
+
+
+def test_without_orjson_json_does_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    dumps = module._default_dumps.__wrapped__()
+    assert dumps({"a": ["ü", 2**80]}) == '{"a":["ü",1208925819614629174706176]}'
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_an_error_that_cannot_be_told_is_named():
+    def dumps(value):
+        raise Unspeakable
+
+    with pytest.raises(EventError, match=r"can serialise \(Unspeakable\)"):
+        module.data_text(1, dumps)
 
 
 def test_orjson_is_used_where_it_is_installed(monkeypatch):
