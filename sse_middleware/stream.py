@@ -256,8 +256,8 @@ class EventStream:
 
 
 def _fields(event: Event) -> Mapping[str, Any]:
-    given = vars(event)
-    return {name: given[name] for name in _FIELDS if given[name] is not None}
+    given = ((name, getattr(event, name)) for name in _FIELDS)
+    return {name: value for name, value in given if value is not None}
 
 
 def _decoded(data: bytes) -> str:

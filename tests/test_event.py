@@ -5,6 +5,7 @@ import dataclasses
 import enum
 import json
 import pickle
+import weakref
 from pathlib import Path
 from types import MappingProxyType
 
@@ -296,7 +297,30 @@ def test_the_repr_shows_what_is_set_and_makes_the_event_again():
 def test_events_can_be_copied_pickled_and_replaced():
     event = Event("x", event="e", id=1)
     assert copy.deepcopy(event) == copy.copy(event) == pickle.loads(pickle.dumps(event)) == event
+    (parsed_event,), _ = parsed(b"id: 7\n\ndata: x\n\n")
+    again = pickle.loads(pickle.dumps(parsed_event))
+    assert dataclasses.asdict(again) == dataclasses.asdict(parsed_event)
+    assert again.last_event_id == "7"
     assert dataclasses.replace(event, data="y") == Event("y", event="e", id=1)
+
+
+class Tagged(Event):
+    tag = None
+
+
+def test_a_kind_of_event_of_ones_own_has_attributes_and_is_copied():
+    event = Tagged("x", id=1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.data = "y"
+    assert type(copy.copy(event)) is Tagged
+    assert copy.copy(event) == Event("x", id=1)
+    assert encode(event) == b"id: 1\ndata: x\n\n"
+
+
+def test_an_event_can_be_referred_to_weakly_and_takes_little():
+    event = Event("x")
+    assert weakref.ref(event)() is event
+    assert not hasattr(event, "__dict__")
 
 
 @pytest.mark.parametrize("event", [Event(), Event(""), Event("no json"), Event("{")], ids=repr)

@@ -1,5 +1,6 @@
 """`EventParser`, against the table of streams, however they are cut."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -38,8 +39,12 @@ def outcome(pieces, *, line_by_line=False, **options):
                 assert parser.retry_ms is None or parser.retry_ms >= 0
         assert parser.close() == []
     except EventTooLargeError as error:
-        return [vars(e) for e in (*events, *error.events)], "too large", parser.retry_ms
-    return [vars(e) for e in events], parser.last_event_id, parser.retry_ms
+        return (
+            [dataclasses.asdict(e) for e in (*events, *error.events)],
+            "too large",
+            parser.retry_ms,
+        )
+    return [dataclasses.asdict(e) for e in events], parser.last_event_id, parser.retry_ms
 
 
 WAYS = {
