@@ -396,6 +396,26 @@ def test_a_dict_becomes_what_any_other_mapping_becomes(dumps, fields):
     assert fields == before
 
 
+USUAL = [
+    {"data": "x"},
+    {"data": "x\ny"},
+    {"data": {"a": 1}},
+    {"data": "x", "event": "e"},
+    {"data": "x", "id": 0},
+    {"data": "x", "id": 2**30 - 2},
+    {"data": "x", "id": ""},
+    {"data": "x", "id": 7, "event": "e"},
+    {"data": "x", "id": "a", "event": ""},
+]
+
+
+@pytest.mark.parametrize("fields", USUAL, ids=repr)
+def test_a_usual_dict_goes_the_short_way(fields, monkeypatch):
+    plain = encode(MappingProxyType(fields))
+    monkeypatch.setattr("sse_middleware.event._checked_frame", None)
+    assert encode(fields) == plain
+
+
 def test_dumps_is_called_once_for_an_event():
     for fields in ({}, {"id": 2**40}, {"event": "a\n"}, {"retry": 1}, {"text": 1}):
         calls = []

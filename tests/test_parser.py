@@ -248,6 +248,14 @@ def test_a_block_of_many_reads_stays_whole_until_its_end(monkeypatch):
         assert seen == [Event("a", event="e"), Event("b\n", id=1), Event("")]
 
 
+def test_a_usual_block_goes_the_short_way_also_after_others(monkeypatch):
+    taken = []
+    monkeypatch.setattr(EventParser, "_dispatch", lambda parser, events: taken.append(parser))
+    blocks = b"data: a\n\n: c\n\nevent: e\ndata:b\n\n\nevent: e\ndata:  c\n\n"
+    assert len(EventParser().feed(blocks)) == 3
+    assert len(taken) == 2
+
+
 class Counted(bytearray):
     """A buffer that counts the bytes that are moved into it and searched in it."""
 
