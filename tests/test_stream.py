@@ -1,6 +1,7 @@
 """`event_stream`: items to frames, with the error and the end contract."""
 
 import logging
+from types import MappingProxyType
 
 import pytest
 
@@ -407,3 +408,39 @@ def test_options_default_to_those_of_the_request():
         replaced = event_stream(["x"], end_event=None)
     assert list(inherited) == [b"data: x\n\n", END]
     assert list(replaced) == [b"data: x\n\n"]
+
+
+IDS = {
+    "no id": ({"data": "x"}, False),
+    "an id": ({"data": "x", "id": 0}, True),
+    "the id of the end": ({"data": "x", "id": END_ID}, True),
+    "bytes with an id": (b"id: 1\ndata: x\n\n", True),
+    "bytes without": (b"data: x\n\n", False),
+}
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("item", "has_sent_id"), IDS.values(), ids=IDS)
+def test_the_stream_knows_whether_an_id_was_sent(item, has_sent_id, kind):
+    stream = CurrentStream()
+    with showing(stream):
+        assert len(frames(item if isinstance(item, bytes) else kind(item))) == 1
+    assert stream.has_sent_id is has_sent_id
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType], ids=lambda kind: kind.__name__)
+def test_a_stream_that_is_numbered_for_the_app_refuses_ids_of_its_own(kind):
+    stream = CurrentStream()
+    stream.is_resumable = True
+    with showing(stream):
+        with pytest.raises(EventError, match=r"id is 7: expected none: with resume="):
+            frames(kind({"data": "x", "id": 7}))
+        assert frames(kind({"data": "x", "id": END_ID})) == [b"id: sse:end\ndata: x\n\n"]
+
+
+@pytest.mark.parametrize("options", [{}, {"retry": 5, "end_event": "close"}], ids=repr)
+def test_a_dict_leaves_as_any_other_mapping_does(options):
+    items = [{"data": None}, {"data": "a\nb", "id": 1}, {"comment": "c"}, {"event": "e", "data": 1}]
+    items.append({"event": "close", "data": ""})
+    others = map(MappingProxyType, items)
+    assert frames(*items, **options) == frames(*others, **options)
