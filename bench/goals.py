@@ -1,0 +1,121 @@
+"""What has to hold: each goal, by the rows that it is made of."""
+
+from typing import List, Tuple
+
+from report import Goal
+
+__all__ = ["GOALS", "QUICK"]
+
+_ENCODE = {
+    "text": "encode, text",
+    "json": "encode, JSON dict",
+    "orjson": "encode, JSON dict, orjson",
+}
+_PARSERS: Tuple[str, ...] = ("httpx-sse", "sseclient-py", "openai")
+_SMALL = "pipe, 30,000 small events"
+_LONE = "a lone event, 50 a second, p50"
+_FLAT = "{}: CPU of an event, by the number of streams"
+_MEMORY = "{}: memory of a stream, by their number"
+
+_PIPE: List[Goal] = [
+    Goal(
+        "inline-raw",
+        "whole pipe, gthread, inline: speed against raw bytes",
+        *("speed", _SMALL, "gthread inline", ("gthread raw",), 0.9),
+    ),
+    Goal(
+        "worker-node",
+        "whole pipe, gthread, heartbeats on, a source that runs ahead: against Node's raw http",
+        *("speed", _SMALL, "gthread worker", ("node raw",), 1.0),
+    ),
+    Goal(
+        "worker-sse-starlette",
+        "the same against sse-starlette on uvicorn",
+        *("speed", _SMALL, "gthread worker", ("uvicorn sse-starlette",), 6.0),
+    ),
+    Goal(
+        "worker-fastapi",
+        "the same against FastAPI on uvicorn",
+        *("speed", _SMALL, "gthread worker", ("uvicorn fastapi",), 20.0),
+    ),
+    Goal(
+        "lone-event",
+        "a lone event's latency beyond raw, p50, gthread, heartbeats on",
+        *("more", _LONE, "gthread worker", ("gthread raw",), 100e-6),
+    ),
+]
+_COSTS: List[Goal] = [
+    Goal(
+        "idle-stream",
+        "an idle stream's memory beyond the bare server's, gevent",
+        *("more", "an idle stream: memory", "ours", ("bare",), 24 * 1024.0),
+    ),
+    Goal(
+        "no-stream",
+        "a response that is no stream: time added",
+        *("more", "a response that is no stream", "wrapped", ("bare",), 3e-6),
+    ),
+    Goal(
+        "switch",
+        "a short request in a worker, whole, against a lock's round trip",
+        *("cost", "a short request in a worker", "worker", ("a lock's round trip",), 1.5),
+    ),
+    Goal(
+        "import",
+        "import sse_middleware: time added to python -c pass",
+        *("more", "import", "import sse_middleware", ("pass",), 5e-3),
+    ),
+    Goal(
+        "plugin",
+        "the unused plugin: time added to pytest's start",
+        *("more", "start of pytest, one test", "with the plugin", ("without",), 2e-3),
+    ),
+    Goal(
+        "flat-gthread",
+        "CPU of an event, gthread, 1,000 streams against 1",
+        *("cost", _FLAT.format("gthread"), "ours, 1000", ("ours, 1",), 1.25),
+    ),
+    Goal(
+        "flat-gevent",
+        "CPU of an event, gevent, 1,000 streams against 1",
+        *("cost", _FLAT.format("gevent"), "ours, 1000", ("ours, 1",), 1.25),
+    ),
+    Goal(
+        "linear-gthread",
+        "memory of a stream, gthread, 1,000 streams against 100",
+        *("cost", _MEMORY.format("gthread"), "ours, 1000", ("ours, 100",), 1.1),
+    ),
+    Goal(
+        "linear-gevent",
+        "memory of a stream, gevent, 10,000 streams against 1,000",
+        *("cost", _MEMORY.format("gevent"), "ours, 10000", ("ours, 1000",), 1.1),
+    ),
+]
+
+GOALS: List[Goal] = [*_PIPE, *_COSTS]
+
+_ALONE = "30,000 small events without a server"
+
+#: What `--quick` measures, in the processor's time; recorded in ratios.json.
+QUICK: List[Goal] = [
+    Goal(
+        "quick-no-stream",
+        "a response that is no stream: speed against the bare app",
+        *("speed", "a response that is no stream", "wrapped", ("bare",), 0.0),
+    ),
+    Goal(
+        "quick-switch",
+        "a short request in a worker: speed against a lock's round trip",
+        *("speed", "a short request in a worker", "worker", ("a lock's round trip",), 0.0),
+    ),
+    Goal(
+        "quick-inline",
+        "events inline: speed against frames by hand",
+        *("speed", _ALONE, "inline", ("by hand",), 0.0),
+    ),
+    Goal(
+        "quick-worker",
+        "events through a worker: speed against frames by hand",
+        *("speed", _ALONE, "worker", ("by hand",), 0.0),
+    ),
+]
