@@ -7,11 +7,11 @@ much). What is ready together is taken together, and joined.
 The buffer is bounded: in frames, because each costs an object, and in bytes.
 """
 
-from collections import deque
-from typing import Any, Deque, List, Optional
+from typing import Any, List, Optional
 
 from sse_middleware.clock import Clock, Signal
 from sse_middleware.signals import ThreadSignal
+from sse_middleware.stream import EventStream
 
 __all__ = ["Handover", "ThreadSignal"]
 
@@ -22,23 +22,25 @@ _MAX_BYTES = 256 * 1024
 class Handover:
     """A bounded buffer from one worker to one taker. See the module for how it behaves."""
 
+    is_cancelled = False
+    #: Changes with all that a taker may want to look at.
+    version = 0
+    _is_taker_waiting = False
+    _is_putter_waiting = False
+    _put_bytes = 0  # written by the worker alone
+    _taken_bytes = 0  # written by the taker alone
+    _is_finished = False
+    _error: Optional[BaseException] = None
+    _made = 0  # counted by the worker alone
+    _taken = 0  # these two by the taker alone
+    _wanted = 0
+
     def __init__(self, filled: Signal, drained: Signal, *, on_demand: bool = False) -> None:
-        self.is_cancelled = False
-        #: Changes with all that a taker may want to look at.
-        self.version = 0
-        self._items: Deque[Any] = deque()
+        # The worker appends, the taker takes from the front: each is one step of the interpreter.
+        self._items: List[Any] = []
         self._filled = filled
         self._drained = drained
-        self._is_taker_waiting = False
-        self._is_putter_waiting = False
-        self._put_bytes = 0  # written by the worker alone
-        self._taken_bytes = 0  # written by the taker alone
-        self._is_finished = False
-        self._error: Optional[BaseException] = None
         self._on_demand = on_demand
-        self._made = 0  # counted by the worker alone
-        self._taken = 0  # these two by the taker alone
-        self._wanted = 0
 
     # --- the worker's side
 
@@ -57,6 +59,35 @@ class Handover:
         self._items.append(item)
         self.wake_taker()
         return True
+
+    def put_all(self, frames: EventStream) -> bool:
+        """Hand over each of ``frames``, to the last, like `put`. False: nobody wants the rest.
+
+        A call of `put` for each took 0.7 us, a third of what a small event costs; written out
+        for a frame that has room, it is 0.3 us.
+        """
+        items = self._items
+        for frame in frames:
+            size = len(frame)
+            buffered = self._put_bytes - self._taken_bytes + size
+            if self.is_cancelled or len(items) >= _MAX_FRAMES or buffered > _MAX_BYTES:
+                if not self.put(frame):
+                    return False
+            else:
+                self._put_bytes += size
+                items.append(frame)
+                self.version += 1
+                if self._is_taker_waiting:
+                    self._is_taker_waiting = False
+                    self._filled.set()
+            if frames.ended:
+                return True
+        return True
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether an item is made only when the taker waits for it."""
+        return self._on_demand
 
     def wait_for_demand(self) -> bool:
         """Where items are made on demand, wait for one. False: nobody wants any more."""
@@ -119,10 +150,12 @@ class Handover:
 
     def take(self, *, joined: bool) -> List[Any]:
         """What is there, without waiting: all of it, or one item where they are not joined."""
-        count = len(self._items) if joined and not self._on_demand else min(len(self._items), 1)
-        taken = [self._items.popleft() for _ in range(count)]
-        self._taken += len(taken)
-        self._taken_bytes += sum(len(item) for item in taken if isinstance(item, bytes))
+        items = self._items
+        count = len(items) if joined and not self._on_demand else min(len(items), 1)
+        taken = items[:count]
+        del items[:count]
+        self._taken += count
+        self._taken_bytes += sum([len(item) for item in taken if isinstance(item, bytes)])
         self._wake_putter()
         return taken
 

@@ -22,14 +22,15 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[Any]]
 class Answer:
     """The app's status and headers. The server hears of them when `forward` is called."""
 
+    status = ""
+    headers: Headers = []  # noqa: RUF012 replaced as a whole, and never changed
+    has_written = False
+    _exc_info: Any = None
+    _is_forwarded = False
+
     def __init__(self, start_response: StartResponse) -> None:
-        self.status = ""
-        self.headers: Headers = []
-        self.has_written = False
         self._server = start_response
         self._server_write: Optional[Callable[[bytes], Any]] = None
-        self._exc_info: Any = None
-        self._is_forwarded = False
 
     def start_response(
         self, status: str, headers: Headers, exc_info: Any = None
@@ -63,7 +64,7 @@ class Answer:
     @property
     def has_no_body(self) -> bool:
         """Whether the status allows none: 1xx, 204, 304."""
-        return self.status[:1] == "1" or self.status[:3] in ("204", "304")
+        return self.status.startswith(("1", "204", "304"))
 
     def _write(self, data: bytes) -> None:
         """The imperative form: from its first call on, the response passes as it is."""
@@ -105,6 +106,18 @@ class LaterFile:
             close()
 
 
+_WHOLE = (list, tuple, str, bytes)
+
+
+def _is_file(iterable: Iterable[Any], environ: Environ) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return (
+        hasattr(iterable, "read")
+        or hasattr(iterable, "filelike")  # wsgiref's and gunicorn's FileWrapper
+        or (isinstance(wrapper, type) and isinstance(iterable, wrapper))
+    )
+
+
 class Body:
     """The app's iterable. Iterating and closing it is iterating and closing the app's own."""
 
@@ -112,13 +125,8 @@ class Body:
         self._iterable = iterable
         self._items: Optional[Iterator[Any]] = None
         self._held: List[Any] = []
-        wrapper = environ.get("wsgi.file_wrapper")
-        self.is_whole = (
-            isinstance(iterable, (list, tuple, str, bytes))
-            or hasattr(iterable, "read")
-            or hasattr(iterable, "filelike")  # wsgiref's and gunicorn's FileWrapper
-            or (isinstance(wrapper, type) and isinstance(iterable, wrapper))
-        )
+        #: Whether it is no iterator, but what the server sends as a whole.
+        self.is_whole = isinstance(iterable, _WHOLE) or _is_file(iterable, environ)
 
     def is_lazy(self, headers: Headers) -> bool:
         """Whether it is an iterator of unknown length, so that its items may be events."""
@@ -142,7 +150,7 @@ class Body:
 
     def untouched(self) -> Iterable[Any]:
         """The app's own object while nothing was read from it, else this."""
-        return self if self.has_started else self._iterable
+        return self._iterable if self._items is None else self
 
     def __iter__(self) -> Iterator[Any]:
         return self

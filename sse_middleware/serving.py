@@ -47,6 +47,13 @@ class Pace(NamedTuple):
 class Serving:
     """What the server iterates while a worker runs the request."""
 
+    job: Optional[Job] = None
+    _tail = b"\n\n"
+    _is_over = False
+    _looks_at: Optional[float] = None
+    _beats_at: Optional[float] = None
+    _expires_at: Optional[float] = None
+
     def __init__(
         self,
         hand: Handover,
@@ -58,7 +65,6 @@ class Serving:
         beside: Callable[[Callable[[], None]], object],
         keeper: Unkept,
     ) -> None:
-        self.job: Optional[Job] = None
         self._hand = hand
         self._answer = answer
         self._stream = stream
@@ -68,12 +74,8 @@ class Serving:
         self._registry = registry
         self._beside = beside
         self._keeper = keeper
-        self._tail = b"\n\n"
-        self._is_over = False
-        self._looks_at: Optional[float] = None
-        self._look_again_later()
-        self._beats_at: Optional[float] = None
-        self._expires_at: Optional[float] = None
+        if probe is not None:
+            self._look_again_later()
 
     def begin(self, start_response: StartResponse) -> Iterable[Any]:
         """Wait for the app's answer, tell the server, and return the body.
@@ -220,8 +222,8 @@ class Serving:
 
     def _next_due_at(self) -> Optional[float]:
         """When something is due, by the clock; None if nothing ever is."""
-        due = (self._looks_at, self._beats_at, self._expires_at)
-        return min((at for at in due if at is not None), default=None)
+        due = [self._looks_at, self._beats_at, self._expires_at]
+        return min([at for at in due if at is not None], default=None)
 
     def _rest(self) -> None:
         """The next comment is a whole heartbeat away."""
