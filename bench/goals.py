@@ -57,8 +57,8 @@ _COSTS: List[Goal] = [
     ),
     Goal(
         "switch",
-        "a short request in a worker, whole, against a lock's round trip",
-        *("cost", "a short request in a worker", "worker", ("a lock's round trip",), 1.5),
+        "the switch to a worker and back, for a short request, against a lock's round trip",
+        *("cost", "a short request in a worker", "worker", ("a lock's round trip",), 1.5, "inline"),
     ),
     Goal(
         "import",

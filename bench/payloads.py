@@ -6,7 +6,7 @@ SMALL_COUNT = 30_000
 LARGE_COUNT = 1_000
 
 #: Some 75 bytes each once they are framed.
-SMALL = ['{"text":"token %06d","index":0}' % number for number in range(SMALL_COUNT)]
+SMALL = [f'{{"text":"token {number:06}","index":0}}' for number in range(SMALL_COUNT)]
 LARGE = ["x" * 4096] * LARGE_COUNT
 
 
@@ -17,4 +17,4 @@ def frame_of(number: int, text: str) -> bytes:
 
 def stamped(now_ns: int) -> str:
     """Data that tells when it was made, on the clock that all processes share."""
-    return '{"at":%020d,"text":"token"}' % now_ns
+    return f'{{"at":{now_ns:020},"text":"token"}}'

@@ -1,16 +1,16 @@
 """The WSGI app whose whole pipe is measured, on every WSGI server.
 
 The first part of the path says how its events leave: ``/raw``, as finished bytes without the
-middleware; ``/inline`` and ``/worker``, as dicts through it. ``/by-hand`` is in between. The second says which events.
+middleware; ``/by-hand``, formatted one by one without it; ``/inline`` and ``/worker``, as dicts
+through it. The second says which events.
 """
 
 import logging
 import time
 from urllib.parse import parse_qs
 
-from sse_middleware import SSEMiddleware
-
 from payloads import LARGE, SMALL, frame_of, stamped
+from sse_middleware import SSEMiddleware
 
 logging.getLogger("sse_middleware").setLevel(logging.ERROR)  # that some streams run inline
 logging.getLogger("waitress").setLevel(logging.WARNING)
@@ -60,7 +60,7 @@ def by_hand(environ, start_response):
     """The line that people write by hand; it checks nothing."""
     start_response("200 OK", STREAM)
     for number, text in enumerate(_TEXTS[environ["PATH_INFO"].rsplit("/", 1)[-1]]):
-        line = "id: {}\nevent: {}\ndata: {}\n\n".format(number, "token", text)  # noqa: UP032
+        line = "id: {}\nevent: {}\ndata: {}\n\n".format(number, "token", text)
         yield line.encode()
 
 

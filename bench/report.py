@@ -37,7 +37,8 @@ class Goal(NamedTuple):
     """A figure that has to hold, made of the rows of one task.
 
     ``kind``: "speed", how many times as fast ``ours`` is as the fastest of ``others``; "cost",
-    how many times it takes; "more", how much it takes beyond; "value", what it takes.
+    how many times it takes; "more", how much it takes beyond; "value", what it takes. What the
+    subject ``less`` takes is taken off ``ours`` before.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Goal(NamedTuple):
     ours: str
     others: Tuple[str, ...]
     limit: float
+    less: str = ""
 
     @property
     def is_at_least(self) -> bool:
@@ -79,6 +81,11 @@ def figure_of(rows: Rows, goal: Goal) -> Optional[Figure]:
     others = [row for row in found if row is not None]
     if ours is None or (goal.others and not others):
         return None
+    if goal.less:
+        less = find_row(rows, goal.task, goal.less)
+        if less is None:
+            return None
+        ours = ours._replace(rounds=[a - b for a, b in zip(ours.rounds, less.rounds)])
     if not goal.others:
         return _figure(ours.rounds, ours.unit)
     best = [min(of_round) for of_round in zip(*(row.rounds for row in others))]
@@ -86,8 +93,10 @@ def figure_of(rows: Rows, goal: Goal) -> Optional[Figure]:
     if goal.kind == "more":
         return _figure([own - other for own, other in pairs], ours.unit)
     if goal.kind == "speed":
-        return _figure([other / own for own, other in pairs])
-    return _figure([own / other for own, other in pairs])
+        pairs = [(other, own) for own, other in pairs]
+    if not all(below for _, below in pairs):
+        return None
+    return _figure([above / below for above, below in pairs])
 
 
 def _figure(rounds: Sequence[float], unit: str = "") -> Figure:

@@ -124,7 +124,7 @@ def _measured(goals: Sequence[Goal]) -> Dict[str, float]:
     """Speeds, in the processor's time, each subject in its best round."""
     python = python_with("quick")
     tasks = list(dict.fromkeys(goal.task for goal in goals))
-    rows = _of_script(python, "overhead.py", "--cpu", *tasks)
+    rows = _of_script(python, "overhead.py", *tasks)
     speeds = {goal.key: best_speed(rows, goal) for goal in goals}
     return {key: speed for key, speed in speeds.items() if speed is not None}
 

@@ -7,6 +7,8 @@ much). What is ready together is taken together, and joined.
 The buffer is bounded: in frames, because each costs an object, and in bytes.
 """
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any, List, Optional
 
 from sse_middleware.clock import Clock, Signal
@@ -17,6 +19,8 @@ __all__ = ["Handover", "ThreadSignal"]
 
 _MAX_FRAMES = 1024
 _MAX_BYTES = 256 * 1024
+#: What is joined for one write. The server holds it, and a copy, while a client does not read.
+_MAX_JOINED_BYTES = 64 * 1024
 
 
 class Handover:
@@ -149,15 +153,24 @@ class Handover:
         return not self._items
 
     def take(self, *, joined: bool) -> List[Any]:
-        """What is there, without waiting: all of it, or one item where they are not joined."""
+        """What is there, without waiting: one item, or where they are joined what fits a write."""
         items = self._items
-        count = len(items) if joined and not self._on_demand else min(len(items), 1)
+        count = min(len(items), 1)
+        if joined and not self._on_demand:
+            count = self._fitting()
         taken = items[:count]
         del items[:count]
         self._taken += count
         self._taken_bytes += sum([len(item) for item in taken if isinstance(item, bytes)])
         self._wake_putter()
         return taken
+
+    def _fitting(self) -> int:
+        """How many of the items fit in one write; at least one, if any is there."""
+        items = self._items
+        if self._put_bytes - self._taken_bytes <= _MAX_JOINED_BYTES:
+            return len(items)
+        return max(1, bisect_right(list(accumulate(map(len, items))), _MAX_JOINED_BYTES))
 
     def cancel(self) -> None:
         """Nobody will take any more: the worker hears of it at its next item.

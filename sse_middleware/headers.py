@@ -50,8 +50,12 @@ def find_header(headers: Headers, name: str) -> Optional[str]:
 
 def is_event_stream(headers: Headers) -> bool:
     """Whether Content-Type is ``text/event-stream``, whatever its parameters."""
-    media_type = (find_header(headers, "content-type") or "").partition(";")[0]
-    return media_type.strip().lower() == EVENT_STREAM
+    return _is_named((find_header(headers, "content-type") or "").lower())
+
+
+def _is_named(media_range: str) -> bool:
+    """Whether it is ours, in lower case; that most are not is seen before they are cut up."""
+    return EVENT_STREAM in media_range and media_range.partition(";")[0].strip() == EVENT_STREAM
 
 
 def is_encoded(headers: Headers) -> bool:
@@ -63,9 +67,7 @@ def is_encoded(headers: Headers) -> bool:
 def accepts_event_stream(accept: str) -> bool:
     """Whether an ``Accept`` value names ``text/event-stream``; ``*/*`` does not."""
     named = accept.lower()
-    if EVENT_STREAM not in named:  # most requests: a page, a picture
-        return False
-    return any(part.partition(";")[0].strip() == EVENT_STREAM for part in named.split(","))
+    return EVENT_STREAM in named and any(map(_is_named, named.split(",")))
 
 
 def stream_headers(headers: Headers) -> Headers:

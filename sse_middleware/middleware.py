@@ -16,7 +16,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
 from sse_middleware.clock import Clock, SystemClock
-from sse_middleware.current import CurrentStream, current_stream, showing
+from sse_middleware.current import CurrentStream, current_stream, hide, show
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import Dumps
@@ -166,8 +166,11 @@ class SSEMiddleware:
         self, environ: Environ, start_response: StartResponse, stream: CurrentStream
     ) -> Iterable[bytes]:
         """Run the request in the thread of the server."""
-        with showing(stream):
+        token = show(stream)  # `showing` in halves: every request pays for it
+        try:
             left = self._answered(environ, start_response, stream)
+        finally:
+            hide(token)
         if not isinstance(left, EventStream):
             return left
         self._advice.on_server(environ)

@@ -57,8 +57,10 @@ class Answer:
     def forward(self, headers: Optional[Headers] = None) -> None:
         """Tell the server; ``headers`` replace the app's."""
         self._is_forwarded = True
-        exc_info, self._exc_info = self._exc_info, None
         sent = self.headers if headers is None else headers
+        exc_info = self._exc_info
+        if exc_info is not None:
+            self._exc_info = None  # its traceback would hold the app's frames
         self._server_write = _call(self._server, self.status, sent, exc_info)
 
     @property
@@ -121,10 +123,11 @@ def _is_file(iterable: Iterable[Any], environ: Environ) -> bool:
 class Body:
     """The app's iterable. Iterating and closing it is iterating and closing the app's own."""
 
+    _items: Optional[Iterator[Any]] = None
+    _held: List[Any] = []  # noqa: RUF012 replaced as a whole, and never changed while it is empty
+
     def __init__(self, iterable: Iterable[Any], environ: Environ) -> None:
         self._iterable = iterable
-        self._items: Optional[Iterator[Any]] = None
-        self._held: List[Any] = []
         #: Whether it is no iterator, but what the server sends as a whole.
         self.is_whole = isinstance(iterable, _WHOLE) or _is_file(iterable, environ)
 
