@@ -11,10 +11,12 @@ import logging
 import sys
 import threading
 import time
+from contextvars import copy_context
 from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from payloads import SMALL, frame_of
 from sse_middleware import SSEMiddleware
+from sse_middleware.worker import workers
 
 logging.getLogger("sse_middleware").setLevel(logging.ERROR)  # that streams run inline
 
@@ -81,6 +83,15 @@ def _lock_round_trips(count: int) -> None:
     thread.join()
 
 
+def _jobs(count: int) -> None:
+    """A job without a request: what it pays is the switch alone."""
+    pool, context = workers(), copy_context()
+    done = pool.signal()
+    for _ in range(count):
+        pool.submit(done.set, context.copy(), 512)
+        done.wait(None)
+
+
 _FRAMES = [frame_of(number, text) for number, text in enumerate(SMALL)]
 
 
@@ -125,6 +136,7 @@ TASKS: Dict[str, Any] = {
             "a lock's round trip": _lock_round_trips,
             "inline": _requests(SSEMiddleware(_page), _ENVIRON),
             "worker": _requests(SSEMiddleware(_page), _PICKED),
+            "a job that does nothing": _jobs,
         },
         2000,
         2000,
