@@ -6,18 +6,67 @@ from report import Goal
 
 __all__ = ["GOALS", "QUICK"]
 
-_ENCODE = {
-    "text": "encode, text",
-    "json": "encode, JSON dict",
-    "orjson": "encode, JSON dict, orjson",
-}
 _PARSERS: Tuple[str, ...] = ("httpx-sse", "sseclient-py", "openai")
+_NODE: Tuple[str, ...] = ("eventsource-parser",)
+_ONE = "parse, one event in {}-byte reads"
 _SMALL = "pipe, 30,000 small events"
 _LONE = "a lone event, 50 a second, p50"
 _SHORT = "a short request in a worker"
 _FLAT = "{}: CPU of an event, by the number of streams"
 _MEMORY = "{}: memory of a stream, by their number"
 
+_FORMAT: List[Goal] = [
+    Goal(
+        "encode-text",
+        "encode an event of text, checked, against the line by hand",
+        *("cost", "encode, text", "ours", ("by hand",), 1.0),
+    ),
+    Goal(
+        "encode-json",
+        "encode a JSON dict by the standard library, against the line by hand",
+        *("cost", "encode, JSON dict", "ours", ("by hand",), 0.9),
+    ),
+    Goal(
+        "encode-orjson",
+        "encode a JSON dict with orjson, against the line by hand",
+        *("cost", "encode, JSON dict, orjson", "ours", ("by hand",), 0.5),
+    ),
+    Goal(
+        "parse-64k",
+        "parse, 64 KiB reads, against the fastest Python peer",
+        *("speed", "parse, 64 KiB reads", "ours", _PARSERS, 3.0),
+    ),
+    Goal(
+        "parse-320",
+        "parse, 320-byte reads, against the fastest Python peer",
+        *("speed", "parse, 320-byte reads", "ours", _PARSERS, 2.0),
+    ),
+    Goal(
+        "parse-1",
+        "parse, 1-byte reads, against the fastest Python peer",
+        *("speed", "parse, 1-byte reads", "ours", _PARSERS, 1.0),
+    ),
+    Goal(
+        "parse-64k-node",
+        "parse, 64 KiB reads, against eventsource-parser on Node",
+        *("speed", "parse, 64 KiB reads", "ours", _NODE, 0.5),
+    ),
+    Goal(
+        "parse-320-node",
+        "parse, 320-byte reads, against eventsource-parser on Node",
+        *("speed", "parse, 320-byte reads", "ours", _NODE, 0.5),
+    ),
+    Goal(
+        "parse-1-node",
+        "parse, 1-byte reads, against eventsource-parser on Node",
+        *("speed", "parse, 1-byte reads", "ours", _NODE, 0.5),
+    ),
+    Goal(
+        "parse-linear",
+        "parse an event of 4 MiB in 1-byte reads: time a byte against one of 1 MiB",
+        *("cost", _ONE.format(1), "of 4 MiB", ("of 1 MiB",), 1.2),
+    ),
+]
 _PIPE: List[Goal] = [
     Goal(
         "inline-raw",
@@ -98,7 +147,7 @@ _COSTS: List[Goal] = [
     ),
 ]
 
-GOALS: List[Goal] = [*_PIPE, *_COSTS]
+GOALS: List[Goal] = [*_FORMAT, *_PIPE, *_COSTS]
 
 _ALONE = "30,000 small events without a server"
 
@@ -123,5 +172,16 @@ QUICK: List[Goal] = [
         "quick-worker",
         "events through a worker: speed against frames by hand",
         *("speed", _ALONE, "worker", ("by hand",), 0.0),
+    ),
+    *(
+        Goal("quick-" + key, f"{task}: speed against {other}", "speed", task, "ours", (other,), 0.0)
+        for key, task, other in (
+            ("encode-text", "encode, text", "by hand"),
+            ("encode-lines", "encode, 4 KiB text with newlines", "by hand"),
+            ("encode-json", "encode, JSON dict", "by hand"),
+            ("encode-orjson", "encode, JSON dict, orjson", "by hand"),
+            ("parse-64k", "parse, 64 KiB reads", "sseclient-py"),
+            ("parse-320", "parse, 320-byte reads", "sseclient-py"),
+        )
     ),
 ]

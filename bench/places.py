@@ -37,7 +37,13 @@ def python_with(requirements: str) -> Path:
 
 
 def node_modules() -> Path:
-    """The folder with what ``package.json`` names."""
+    """The folder with what ``package.json`` names.
+
+    Raises:
+        OSError: this run is to be without Node, or there is no npm.
+    """
+    if "BENCH_WITHOUT_NODE" in os.environ:
+        raise OSError("this run is without it")
     listed = HERE / "package.json"
     folder = _CACHE / f"node-{_digest(listed)}"
     if not folder.exists():
