@@ -633,8 +633,8 @@ def test_the_test_command_is_the_one_that_ci_runs():
     [command] = blocks("Run the tests", "console")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     called = re.findall(r'^(?:status=0\n)?"\$python" (-m .*?) </dev/null', ci, re.MULTILINE)
-    *called, servers, clients, redis, browser = called
+    *called, servers, clients, redis, browser, bench = called
     assert (servers, clients) == ("-m tox -e servers", "-m tox -e clients")
     assert redis == "-m tox -e redis"
-    assert browser == "-m tox -e browser"
+    assert (browser, bench) == ("-m tox -e browser", "-m tox -e bench")
     assert command == "$ " + " && ".join(f"python {arguments}" for arguments in called) + "\n"
