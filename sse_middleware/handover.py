@@ -26,25 +26,24 @@ _MAX_JOINED_BYTES = 64 * 1024
 class Handover:
     """A bounded buffer from one worker to one taker. See the module for how it behaves."""
 
-    is_cancelled = False
-    #: Changes with all that a taker may want to look at.
-    version = 0
-    _is_taker_waiting = False
-    _is_putter_waiting = False
-    _put_bytes = 0  # written by the worker alone
-    _taken_bytes = 0  # written by the taker alone
-    _is_finished = False
-    _error: Optional[BaseException] = None
-    _made = 0  # counted by the worker alone
-    _taken = 0  # these two by the taker alone
-    _wanted = 0
-
     def __init__(self, filled: Signal, drained: Signal, *, on_demand: bool = False) -> None:
+        self.is_cancelled = False
+        #: Changes with all that a taker may want to look at.
+        self.version = 0
         # The worker appends, the taker takes from the front: each is one step of the interpreter.
         self._items: List[Any] = []
         self._filled = filled
         self._drained = drained
+        self._is_taker_waiting = False
+        self._is_putter_waiting = False
+        self._put_bytes = 0  # written by the worker alone
+        self._taken_bytes = 0  # written by the taker alone
+        self._is_finished = False
+        self._error: Optional[BaseException] = None
         self._on_demand = on_demand
+        self._made = 0  # counted by the worker alone
+        self._taken = 0  # these two by the taker alone
+        self._wanted = 0
 
     # --- the worker's side
 
@@ -65,10 +64,13 @@ class Handover:
         return True
 
     def put_all(self, frames: EventStream) -> bool:
-        """Hand over each of ``frames``, to the last, like `put`. False: nobody wants the rest.
+        """Hand over each of ``frames`` as `put` does, while somebody wants it.
 
-        A call of `put` for each took 0.7 us, a third of what a small event costs; written out
-        for a frame that has room, it is 0.3 us.
+        Whether it stopped at the last of them because ``frames.ended``: what their source does
+        after its own end nobody waits for.
+
+        Written out for a frame that has room, it takes 0.16 us of a small event's 1.5. A call of
+        `put` for each, from a loop that asks for demand too, took twice as much.
         """
         items = self._items
         for frame in frames:
@@ -86,7 +88,7 @@ class Handover:
                     self._filled.set()
             if frames.ended:
                 return True
-        return True
+        return False
 
     @property
     def is_on_demand(self) -> bool:

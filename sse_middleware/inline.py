@@ -11,10 +11,6 @@ __all__ = ["Inline"]
 class Inline:
     """What the server iterates; ``current_stream()`` is this request's while the app runs."""
 
-    _is_over = False
-    _is_running = False
-    _is_closing = False
-
     def __init__(
         self, frames: EventStream, stream: CurrentStream, pace: Pace, registry: Registry
     ) -> None:
@@ -23,13 +19,20 @@ class Inline:
         self._clock = pace.clock
         self._registry = registry
         self._expires_at = pace.expiry()
+        self._is_over = False
+        self._is_running = False
+        self._is_closing = False
         registry.opened(self, stream)
 
     def __iter__(self) -> "Inline":
         return self
 
     def __next__(self) -> bytes:
-        """The next frame. Written out: with ``with showing(...)`` it took 1.0 us, now 0.5."""
+        """The next frame.
+
+        Written out, it adds 0.3 us to what makes the frame. With ``with showing(...)``, and a call
+        to ask whether it is time to end, it was 1.4 us, more than the frame itself.
+        """
         if self._is_over or (
             (self._registry.is_draining or self._expires_at is not None) and self._left_in_time()
         ):

@@ -48,11 +48,8 @@ class RemoteAnswer(Answer):
             raise (exc_info or (None, ResponseError("start_response came after the body")))[1]
         write = super().start_response(status, headers, exc_info)
         streams = is_event_stream(headers) and not is_encoded(headers) and not self.has_no_body
-        if self._may_open and streams:
-            self.declared_at = self._clock.monotonic()
-            self._hand.wake_taker()
-        else:  # nothing to look at: to be woken for it cost a short request a third of its time
-            self.declared_at = None
+        self.declared_at = self._clock.monotonic() if self._may_open and streams else None
+        self._hand.wake_taker()
         return write
 
     def recognised(self) -> None:
@@ -68,10 +65,9 @@ class RemoteAnswer(Answer):
         self._claim("app")
 
     def ready(self, *, whole: Optional[Iterable[Any]] = None, is_stream: bool = False) -> None:
-        """The body may be taken. A whole one ends the request, and `Handover.finish` tells."""
+        """The body may be taken."""
         self.whole, self.is_stream, self.is_ready = whole, is_stream, True
-        if whole is None:
-            self._hand.wake_taker()
+        self._hand.wake_taker()
 
     def open_early(self) -> bool:
         """For the server's thread: open a declared stream before its first event came."""
@@ -190,7 +186,7 @@ def _hand_over_items(items: Iterator[Any], hand: Handover) -> None:
 
 
 def _hand_over_frames(frames: EventStream, hand: Handover, keeper: Unkept) -> bool:
-    """Whether the stream came to its end, with somebody there to take it, or to come back."""
+    """Whether the last of them was handed over, though the source may have more to do."""
     if type(keeper) is Unkept and not hand.is_on_demand:
         return hand.put_all(frames)
     items = _kept(frames, keeper)
@@ -198,7 +194,7 @@ def _hand_over_frames(frames: EventStream, hand: Handover, keeper: Unkept) -> bo
         try:
             item = next(items)
         except StopIteration:
-            return True
+            return False
         if not hand.put(item, keeper.patience_s) and not keeper.goes_on:
             return False
         if frames.ended:

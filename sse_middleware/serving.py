@@ -47,13 +47,6 @@ class Pace(NamedTuple):
 class Serving:
     """What the server iterates while a worker runs the request."""
 
-    job: Optional[Job] = None
-    _tail = b"\n\n"
-    _is_over = False
-    _looks_at: Optional[float] = None
-    _beats_at: Optional[float] = None
-    _expires_at: Optional[float] = None
-
     def __init__(
         self,
         hand: Handover,
@@ -65,6 +58,7 @@ class Serving:
         beside: Callable[[Callable[[], None]], object],
         keeper: Unkept,
     ) -> None:
+        self.job: Optional[Job] = None
         self._hand = hand
         self._answer = answer
         self._stream = stream
@@ -74,8 +68,12 @@ class Serving:
         self._registry = registry
         self._beside = beside
         self._keeper = keeper
-        if probe is not None:
-            self._look_again_later()
+        self._tail = b"\n\n"
+        self._is_over = False
+        self._looks_at: Optional[float] = None
+        self._look_again_later()
+        self._beats_at: Optional[float] = None
+        self._expires_at: Optional[float] = None
 
     def begin(self, start_response: StartResponse) -> Iterable[Any]:
         """Wait for the app's answer, tell the server, and return the body.

@@ -23,12 +23,11 @@ _IDLE_S = 10.0
 class Job:
     """One call in one worker."""
 
-    is_done = False
-    _greenlet: Any = None
-
     def __init__(self, call: Callable[[], None], context: Context) -> None:
         self._call = call
         self._context = context
+        self._greenlet: Any = None
+        self.is_done = False
 
     def run(self) -> None:
         """For the worker: make the call, in the context of whoever submitted it."""
