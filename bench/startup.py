@@ -53,7 +53,7 @@ def _plugin(python: Path, folder: Path, rounds: int) -> Rows:
         str(folder),
     ]
     commands = {"without": [*run, "-p", "no:sse_middleware"], "with the plugin": run}
-    return _taken("start of pytest, one test", commands, rounds, variables)
+    return _taken("start of pytest, one test", commands, rounds * 2, variables)
 
 
 def _taken(

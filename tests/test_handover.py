@@ -58,6 +58,13 @@ def test_what_is_ready_together_is_taken_together():
     assert hand.take(joined=True) == []
 
 
+BOUNDS = {
+    "in frames": (b"x", 1024),
+    "in bytes": (b"x" * 1024, 256),
+    "a large frame passes alone": (b"x" * 300 * 1024, 1),
+}
+
+
 WRITES = {
     "small frames": ([16] * 1000, [1000]),
     "large frames": ([4096] * 40, [16, 16, 8]),
@@ -130,14 +137,22 @@ def test_frames_put_together_are_those_put_one_by_one(put, items):
     assert hand._put_bytes == hand._taken_bytes == sum(map(len, taken))
 
 
-def test_frames_put_together_are_bounded_and_freed_by_cancelling():
-    hand, frames = handover(), Frames(*[b"x"] * 3000)
+@pytest.mark.parametrize(("item", "most"), BOUNDS.values(), ids=BOUNDS)
+def test_frames_put_together_are_bounded_and_freed_by_cancelling(item, most):
+    hand, frames = handover(), Frames(*[item] * most * 3)
     maker = Beside(lambda: hand.put_all(frames))
     blocked(hand, maker)
-    assert (len(hand._items), len(frames.handed)) == (1024, 1025)
+    assert (len(hand._items), len(frames.handed)) == (most, most + 1)
     hand.cancel()
     assert maker.result() is False
-    assert len(frames.handed) == 1025
+    assert len(frames.handed) == most + 1
+
+
+def test_a_taker_that_looked_before_frames_were_put_together_does_not_wait_for_them():
+    hand = handover()
+    version = hand.version
+    hand.put_all(Frames(b"a"))
+    assert hand.wait(CLOCK, 0, version)
 
 
 def test_no_frame_is_put_where_nobody_wants_any():
@@ -196,13 +211,6 @@ def blocked(hand, maker):
     while not hand._is_putter_waiting:
         assert maker.is_running
         deadline.wait(0.001)
-
-
-BOUNDS = {
-    "in frames": (b"x", 1024),
-    "in bytes": (b"x" * 1024, 256),
-    "a large frame passes alone": (b"x" * 300 * 1024, 1),
-}
 
 
 @pytest.mark.parametrize(("item", "most"), BOUNDS.values(), ids=BOUNDS)
