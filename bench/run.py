@@ -58,7 +58,7 @@ GROUPS: Dict[str, Callable[[Path], Rows]] = {
     "format": _format,
     "pipe": lambda python: pipe.measure(python, rounds=7, paced_s=20.0),
     "overhead": lambda python: _of_script(python, "overhead.py"),
-    "startup": lambda python: startup.measure(python, rounds=20),
+    "startup": lambda python: startup.measure(python, rounds=12),
     "replay": lambda python: replay.measure(python, rounds=5),
     "growth": growth.measure,
 }
