@@ -30,7 +30,7 @@ class CurrentStream:
     # the interpreter is slower to find the instance's (Python 3.12: 50 ns).
 
     #: Whether the stream was over before the app had ended it: the client left, most often;
-    #: also at `max_age` and when the streams are drained.
+    #: also at ``max_age`` and when the streams are drained.
     disconnected = False
     #: Whether a client that loses this stream can have the rest of it: then the events are
     #: numbered for the app, and may have no ids of its own.
@@ -60,9 +60,9 @@ class CurrentStream:
     def on_disconnect(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` when the client leaves before the end; at once if it has left.
 
-        It is called too when `max_age` or a drain ends the stream. Where a worker runs the request
-        the call is made in a thread of its own. An exception that it raises is logged, and the
-        other callbacks run all the same.
+        It is called too when ``max_age`` or a drain ends the stream. Where a worker runs the
+        request the call is made in a thread of its own. An exception that it raises is logged, and
+        the other callbacks run all the same.
         """
         self._callbacks.append(callback)
         if self.disconnected:  # perhaps in this very moment, in the server's thread

@@ -1,5 +1,7 @@
 """Every exception that this package raises, as a tree.
 
+::
+
     SSEError
     ├── EventError          an item that cannot become an event (the app's mistake)
     ├── EventTooLargeError  a stream whose event is past the parser's bound (the sender's)

@@ -47,11 +47,11 @@ _UNKEPT = Unkept()
 class SSEMiddleware:
     """A WSGI app around ``app``; where ``app`` streams events, they leave framed and at once.
 
-    Args, all but ``app`` by keyword:
+    Keyword Args:
         items: ``"event"``: a yielded mapping holds the fields of an event. ``"data"``: every
             yielded object is the data of one event.
         dumps: serialises data that is not ``str``; default: orjson where it is installed, else
-            `json`, both compact and UTF-8.
+            ``json``, both compact and UTF-8.
         heartbeat: seconds of silence before a comment is sent; None: never. Needs a worker.
         worker: which requests run in a worker. By default those whose Accept names
             ``text/event-stream``, as EventSource sends it. Path patterns such as ``"/chat/*"``

@@ -1,15 +1,17 @@
 """sse_middleware.cli: what the command line says and returns. What it serves: test_cli_demo.py."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from sse_middleware.cli import main
+from sse_middleware.cli import COMMANDS, main
 
 DEADLINE_S = 60
 SCRIPT = Path(sysconfig.get_path("scripts")) / "sse-middleware"
@@ -29,6 +31,15 @@ def run(*command):
         check=False,
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Ctrl-C is pytest's again after a command in this process has taken it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ class InterruptedServer:
 
 REFUSED = {
     "no command": ([], "the following arguments are required: COMMAND"),
-    "an unknown command": (["serve"], "invalid choice: 'serve'"),
+    "an unknown command": (["server"], "invalid choice: 'server'"),
     "an unknown option": (["demo", "--prot", "1"], "unrecognized arguments: --prot 1"),
     "a port that is none": (["demo", "--port", "http"], "port is 'http': expected 0 to 65535"),
     "a port that is too high": (["demo", "--port", "65536"], "'65536': expected 0 to 65535"),
@@ -74,14 +85,16 @@ def test_a_wrong_command_line_is_refused_with_its_usage_and_exit_code_2(argument
     assert message in told
 
 
-def test_help_lists_the_command_and_its_options():
+def test_help_lists_the_commands_and_that_of_a_command_its_options():
     code, out, err = run(SCRIPT, "--help")
     assert (code, err) == (0, "")
-    assert "demo" in out
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("    ")]
+    assert listed == list(COMMANDS)
     code, out, err = run(SCRIPT, "demo", "--help")
     assert (code, err) == (0, "")
-    assert "--host HOST  address to listen on (127.0.0.1)" in out
-    assert "--port PORT  0 takes a free one (8889)" in out
+    told = " ".join(out.split())
+    assert "--host HOST address to listen on (127.0.0.1)" in told
+    assert "--port PORT 0 takes a free one (8889)" in told
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(taken_port):
@@ -98,7 +111,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(taken_port):
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it_and_exit_code_2():
     pytest.importorskip("flask")
     program = "import sys; sys.modules['waitress'] = None; from sse_middleware.cli import main; "
-    message = "sse-middleware: the demo needs waitress: pip install 'sse-middleware[demo]'"
+    message = "sse-middleware: --server waitress needs waitress: pip install waitress"
     code, out, err = run(sys.executable, "-c", f"{program} sys.exit(main({DEMO}))")
     assert (code, out, err.splitlines()) == (2, "", [message])
 
@@ -108,11 +121,11 @@ def test_a_missing_extra_is_one_line_with_the_command_that_installs_it_and_exit_
 
 @pytest.mark.parametrize(
     ("absent", "named"),
-    [(["flask"], "flask"), (["waitress"], "waitress"), (["openai", "requests"], "requests")],
-    ids=["flask", "waitress", "openai and requests"],
+    [(["flask"], "flask"), (["openai", "requests"], "requests")],
+    ids=["flask", "openai and requests"],
 )
 def test_each_missing_package_of_the_demo_is_named(absent, named, monkeypatch, capsys):
-    for name in {"flask", "waitress"} - set(absent):
+    for name in {"flask"} - set(absent):
         pytest.importorskip(name)
     for name in absent:
         monkeypatch.setitem(sys.modules, name, None)
@@ -151,34 +164,22 @@ def test_a_host_to_which_nothing_can_be_bound_is_an_error(demo_extra, host, mess
     assert capsys.readouterr() == ("", message)
 
 
-@pytest.mark.parametrize(
-    ("host", "address", "url"),
-    [
-        ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:80"),
-        ("localhost", "127.0.0.1", "http://localhost:80"),
-        ("::1", "::1", "http://[::1]:80"),
-    ],
-)
-def test_one_address_of_the_host_is_listened_on_and_the_lines_name_the_host(
-    demo_extra, host, address, url, monkeypatch, capsys
-):
-    def create_server(app, **options):
-        came.append((options["host"], options["port"]))
-        return InterruptedServer()
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_what_a_command_returns_is_the_exit_code(returned, code, monkeypatch):
+    module = ModuleType("sse_middleware.cli.made_up")
+    module.add = lambda parser: parser.set_defaults(run=lambda options: returned)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "made_up", "what a test makes up")
+    assert main(["made_up"]) == code
 
-    def getaddrinfo(name, port, **options):
-        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-        return [(*kind, (address, port)), (*kind, ("127.0.0.2", port))]
 
-    came = []
-    monkeypatch.setattr(demo_extra, "create_server", create_server)
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert main([*DEMO, "--host", host]) == 0
-    assert came == [(address, 0)]
-    page, stream = capsys.readouterr().out.splitlines()
-    assert page == f"The page:  {url}/"
-    assert stream.startswith("The stream: curl -N -d ")
-    assert stream.endswith(f" {url}/stream")
+def test_only_the_command_that_is_asked_for_is_imported():
+    program = (
+        "import sys; from sse_middleware.cli import parser_of; parser_of(['inspect', 'x.sse']); "
+        "print(*sorted(name for name in sys.modules if name.startswith('sse_middleware.cli.')))"
+    )
+    code, out, err = run(sys.executable, "-c", program)
+    assert (code, out.split(), err) == (0, ["sse_middleware.cli.inspect"], "")
 
 
 def test_an_interrupt_ends_the_command_with_exit_code_0(demo_extra, monkeypatch, capsys):
@@ -188,8 +189,8 @@ def test_an_interrupt_ends_the_command_with_exit_code_0(demo_extra, monkeypatch,
 
 
 def test_without_arguments_those_of_the_process_are_taken(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["sse-middleware", "serve"])
+    monkeypatch.setattr(sys, "argv", ["sse-middleware", "server"])
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
-    assert "invalid choice: 'serve'" in capsys.readouterr().err
+    assert "invalid choice: 'server'" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def no_proxy(monkeypatch):
 class Demo:
     """A running ``sse-middleware demo --port 0``."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self._errors = folder / "stderr"
         # A test run that was itself started in the background ignores SIGINT, and a child would
         # inherit that; what this process catches is the default in the child.
@@ -70,7 +70,7 @@ class Demo:
         try:
             with open(self._errors, "wb") as stderr:
                 self.process = subprocess.Popen(
-                    [str(SCRIPT), "demo", "--port", "0"],
+                    [str(SCRIPT), "demo", "--port", "0", *options],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
@@ -263,17 +263,69 @@ def test_nothing_is_written_to_the_standard_error(started, port):
     assert started[0].errors == ""
 
 
+@pytest.mark.parametrize("signalled", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize("in_mid_stream", [False, True], ids=["idle", "in mid-stream"])
-def test_an_interrupt_ends_it_with_exit_code_0_and_without_a_traceback(own_demo, in_mid_stream):
+def test_a_signal_ends_it_with_exit_code_0_and_without_a_traceback(
+    own_demo, in_mid_stream, signalled
+):
     port, _ = page_of(own_demo)
     if in_mid_stream:
         visit = Visit(port, **QUESTIONS["EventSource"]).until(b"Hello")
-    own_demo.process.send_signal(signal.SIGINT)
+    own_demo.process.send_signal(signalled)
     assert own_demo.wait() == 0
     assert own_demo.line() == ""
     assert own_demo.errors in ("", "\n")  # the latter before the server has begun to run
     if in_mid_stream:
         visit.socket.close()
+
+
+def cookie_of(port):
+    """What the page gives to a new visitor."""
+    given = Visit(port, path="/").whole().headers["Set-Cookie"]
+    assert re.fullmatch(r"sse_demo_visitor=[0-9a-f]{32}; HttpOnly; Path=/; SameSite=Strict", given)
+    return given.partition(";")[0]
+
+
+def drop(port, cookie, tab):
+    return Visit(port, "POST", f"/drop?tab={tab}", Cookie=cookie).whole().status
+
+
+def ids_in(data):
+    return [int(number) for number in re.findall(rb"\nid: [0-9a-f]{32}-(\d+)\n", data)]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("server", ["waitress", "gunicorn", "werkzeug"])
+def test_on_each_server_a_stream_that_is_dropped_is_resumed_and_the_end_is_orderly(
+    tmp_path, server
+):
+    pytest.importorskip(server, reason=f"{server} is not installed here")
+    demo = Demo(tmp_path, "--server", server)
+    try:
+        port, _ = page_of(demo)
+        cookie = cookie_of(port)
+        path = "/stream?tab=a&answer=unicode"
+        asked = {"path": path, "Accept": "text/event-stream", "Cookie": cookie}
+        visit = Visit(port, **asked).until(b'{"data":"Gr"}')
+        assert drop(port, cookie, "b") == 404  # another page's
+        assert drop(port, cookie_of(port), "a") == 404  # another visitor's
+        assert drop(port, cookie, "a") == 204
+        with visit.socket:
+            visit.reads += iter(lambda: visit.socket.recv(65536), b"")
+        first = b"".join(visit.reads)
+        assert not first.endswith(b"0\r\n\r\n"), "it was ended, not lost"
+        assert drop(port, cookie, "a") == 404  # it is gone
+        [*_, last_id] = re.findall(rb"\nid: (\S+)\n", first)
+        rest = Visit(port, **asked, Last_Event_ID=last_id.decode()).whole().body
+        numbers = ids_in(first) + ids_in(rest)
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert rest.endswith(encode(CLOSE))
+        Visit(port, path=path + "&fault=stall", Cookie=cookie).until(b"Gr").socket.close()
+        demo.process.send_signal(signal.SIGTERM)
+        assert demo.wait() == 0
+        assert "Traceback" not in demo.errors
+    finally:
+        demo.end()
 
 
 # The app, in this process
@@ -385,6 +437,72 @@ def test_the_app_refuses_a_bad_body_without_asking_the_upstream(body, content_ty
     assert (status, headers["Content-Type"]) == ("400 BAD REQUEST", "application/json")
     assert told.count(b"\n") <= 1
     assert json.loads(told)["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("name", ["answer", "fault", "rechunk"])
+def test_the_app_refuses_what_it_cannot_play_without_asking_the_upstream(name):
+    from sse_middleware.cli.demo import demo_app
+
+    def ask(messages, **fields):
+        raise AssertionError(f"the upstream was asked for {messages}")
+
+    status, headers, told = asked(demo_app(ask), QUERY_STRING=f"{name}=nothing")
+    assert (status, headers["Content-Type"]) == ("400 BAD REQUEST", "application/json")
+    assert json.loads(told)["error"]["message"].startswith(f"{name} is 'nothing': expected one of ")
+
+
+@in_each_client
+def test_what_was_chosen_is_played_for_that_request_alone(make, agent, monkeypatch):
+    from sse_middleware.cli._demo_upstream import ChoosyUpstream
+    from sse_middleware.cli.demo import demo_app
+
+    upstream = ChoosyUpstream()
+    with upstream.serve() as base_url:
+        app = demo_app(make(base_url, monkeypatch))
+        failed = asked(app, QUERY_STRING="answer=long&fault=error&rechunk=every(7)")[2]
+        whole = asked(app)[2]
+    assert EventParser().feed(failed)[-1].event == "error"
+    assert whole == b"".join(map(encode, ANSWER))
+    chosen = {"answer": "long", "fault": "error", "rechunk": "every(7)"}
+    assert [request.json.get("metadata") for request in upstream.requests] == [chosen, None]
+
+
+COOKIE = {"HTTP_COOKIE": "a=1; sse_demo_visitor=abc"}
+EVENT_SOURCE = {"HTTP_ACCEPT": "text/event-stream", "QUERY_STRING": "tab=1"}
+
+
+def test_an_answer_can_be_resumed_by_the_visitor_who_asked_alone():
+    from sse_middleware.cli.demo import demo_app
+
+    app = demo_app(lambda messages: [Recording.named("chat-text").body])
+    first = asked(app, **COOKIE, **EVENT_SOURCE)[2]
+    ids = re.findall(rb"\nid: (\S+)\n", first)
+    assert ids_in(first) == list(range(1, len(ANSWER)))
+    back = {**EVENT_SOURCE, "HTTP_LAST_EVENT_ID": ids[3].decode()}
+    rest = asked(app, **COOKIE, **back)[2]
+    assert first.endswith(rest)
+    assert ids_in(rest) == list(range(5, len(ANSWER)))
+    others = asked(app, HTTP_COOKIE="sse_demo_visitor=xyz", **back)[2]
+    assert len(ids_in(others)) == len(ANSWER) - 1  # the app was asked anew
+    assert not set(re.findall(rb"\nid: (\S+)\n", others)[:-1]) & set(ids)
+    without = asked(app, HTTP_ACCEPT="text/event-stream")[2]
+    assert without == b"".join(map(encode, ANSWER))
+
+
+def test_a_visitor_keeps_the_cookie():
+    from sse_middleware.cli.demo import demo_app
+
+    app = demo_app(list)
+    assert "Set-Cookie" in asked(app, path="/")[1]
+    assert "Set-Cookie" not in asked(app, path="/", **COOKIE)[1]
+
+
+def test_where_the_server_lends_no_connection_there_is_nothing_to_drop():
+    from sse_middleware.cli.demo import demo_app
+
+    status, _, told = asked(demo_app(list), "POST", "/drop", **COOKIE, QUERY_STRING="tab=1")
+    assert status == "404 NOT FOUND"
+    assert json.loads(told)["error"]["message"] == "no stream of yours is open"
 
 
 def test_the_page_ships_with_the_package():

@@ -42,6 +42,10 @@ def test_a_docstring_tells_the_outcome_of_the_table(name):
     assert told.endswith(TABLE["outcome_of"](name, ROWS))
 
 
+def test_every_example_has_its_test():
+    assert re.findall(r"^```(\w+)$", DOCUMENT, re.MULTILINE) == ["python"]
+
+
 def test_the_example_runs():
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     names = {}

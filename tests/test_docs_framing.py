@@ -44,6 +44,12 @@ def test_every_rule_is_documented_as_the_table_has_it():
     assert rendered() == TEXT
 
 
+def test_every_example_is_a_test_or_the_message():
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    assert sorted({language for language, _ in blocks}) == ["python", "text"]
+    assert all("def test_" in text for language, text in blocks if language == "python")
+
+
 def test_the_examples_are_right():
     pytest.importorskip("webtest")
     tests = examples()

@@ -1,7 +1,10 @@
 """The examples of docs/resume.md, run."""
 
 import inspect
+import json
 import re
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 from queue import Queue
@@ -34,6 +37,10 @@ def request(app, last_event_id="", **environ):
     return told[0][0], body
 
 
+def test_every_example_has_its_test():
+    assert re.findall(r"^```(\w+)$", TEXT, re.MULTILINE) == ["python", "js", "python"]
+
+
 def test_the_answer_survives_a_reconnect():
     pytest.importorskip("flask", minversion="2.0")
     app = example(0)["app"]
@@ -46,6 +53,51 @@ def test_the_answer_survives_a_reconnect():
     _, body = request(app, events[0].id, **{**whose, "REMOTE_USER": "bob"})
     assert EventParser().feed(b"".join(body))[0].data == "You"
     assert request(app, "sse:end", **whose)[0] == "204 No Content"
+
+
+LOST_ONCE = """
+const sent = [];
+const answers = [["id: x-1\\ndata: You\\n", "\\nid: x-2\\nda"], %(rest)s];
+const fetch = async (url, { headers }) => {
+  sent.push(headers["Last-Event-ID"]);
+  const chunks = answers.shift();
+  return new Response(new ReadableStream({
+    pull(controller) {
+      if (chunks.length) controller.enqueue(new TextEncoder().encode(chunks.shift()));
+      else if (answers.length) controller.error(new Error("lost"));
+      else controller.close();
+    },
+  }));
+};
+const setTimeout = (call) => call();
+%(block)s
+const came = [];
+await answer("/answer", {}, (event, data) => came.push([event, data]));
+console.log(JSON.stringify({ sent, came }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("event: close\nid: sse:end\ndata: \n\n", []),
+        ("event: error\nid: sse:end\ndata: why\n\n", [["error", "why"]]),
+    ],
+    ids=["an end", "an error"],
+)
+def test_the_fetch_of_the_page_goes_on_where_it_was_lost_and_stops_at_the_end(last, told, tmp_path):
+    [block] = re.findall(r"```js\n(.*?)```", TEXT, re.DOTALL)
+    rest = json.dumps(["id: x-2\ndata: asked\ndata: why\n\n", last])
+    script = tmp_path / "script.mjs"
+    script.write_text(LOST_ONCE % {"rest": rest, "block": block}, "utf-8")
+    printed = subprocess.run(
+        ["node", str(script)], stdout=subprocess.PIPE, timeout=60, check=True
+    ).stdout
+    assert json.loads(printed) == {
+        "sent": ["", "x-1"],
+        "came": [["message", "You"], ["message", "asked\nwhy"], *told],
+    }
 
 
 def test_the_channel_reaches_its_subscriber():

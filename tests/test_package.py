@@ -187,7 +187,7 @@ def test_the_tests_run_on_the_installed_wheel_and_not_on_the_checkout():
 
 
 @needs_sdist
-@pytest.mark.parametrize("folder", ["sse_middleware", "tests", "fixtures"])
+@pytest.mark.parametrize("folder", ["sse_middleware", "tests", "fixtures", "examples"])
 def test_the_sdist_holds_the_whole_of(folder):
     prefix = "sse_middleware-0.1.0/"
     with tarfile.open(SDIST) as archive:

@@ -12,21 +12,19 @@ import re
 import shlex
 import shutil
 import subprocess
-import threading
+import sys
 from collections import Counter
 from configparser import ConfigParser
-from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from types import SimpleNamespace
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
 
 from sse_middleware import Event, EventParser, SSEMiddleware, encode
-from sse_middleware.cli import main
+from sse_middleware.cli import main, parser_of
 from sse_middleware.errors import EventError
 from sse_middleware.relay import relay
 from sse_middleware.testing import FakeUpstream, Recording
@@ -42,11 +40,16 @@ needs_node = pytest.mark.skipif(NODE is None, reason="this machine has no node")
 BLOCKS = {
     ("See it run", "console"): 2,
     ("Wrap your app", "python"): 3,
+    ("Wrap your app", "console"): 1,
     ("Wrap your app", "text"): 1,
+    ("Test it", "python"): 1,
+    ("Test it", "console"): 1,
     ("Pass on what OpenAI streams", "python"): 1,
-    ("Read it in the page", "js"): 2,
+    ("Read it in the page", "js"): 1,
     ("When something fails", "text"): 1,
-    ("Test without a network", "python"): 2,
+    ("When it arrives all at once", "console"): 1,
+    ("Test without a network", "python"): 1,
+    ("The documentation", "console"): 1,
     ("Run the tests", "console"): 1,
 }
 
@@ -129,21 +132,17 @@ def test_every_block_has_its_test():
 # See it run
 
 
-class StoppedServer:
-    """In place of waitress's: on the port that was asked for, and stopped at once."""
-
-    def __init__(self, app, host, port, **options):
-        self.effective_port = port
-
-    def run(self):
-        pass
+def stopped(app, *, host, port, told, **options):
+    """In place of a server: on the port that was asked for, and stopped at once."""
+    told(f"http://{host}:{port}")
 
 
 @pytest.fixture
 def printed(monkeypatch, capsys):
     """What ``sse-middleware demo`` prints."""
     package("flask")
-    monkeypatch.setattr(package("waitress"), "create_server", StoppedServer)
+    package("waitress")
+    monkeypatch.setattr("sse_middleware.cli.demo.serve", stopped)
     assert main(["demo"]) == 0
     return capsys.readouterr().out
 
@@ -207,7 +206,7 @@ def test_the_flask_app_streams_what_the_readme_shows(method):
 
 def test_the_bottle_app_streams_what_the_readme_shows():
     package("bottle")
-    app = executed(blocks("Wrap your app", "python")[1])["wrapped"]
+    app = executed(blocks("Wrap your app", "python")[1])["app"]
     status, headers, body = asked(app)
     assert (status, headers["Content-Type"]) == ("200 OK", "text/event-stream; charset=utf-8")
     assert body == claimed_stream()
@@ -266,6 +265,65 @@ def test_the_versions_that_are_named_are_those_that_tox_runs():
     assert len(pythons) == 2
     for oldest, newest in pythons:
         assert (runs("py")[0], runs("py")[-1]) == tuple(compact(oldest, newest))
+
+
+FRAMEWORKS = ["flask", "bottle"]  # in the order of the blocks
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Saves the app of a framework, and its test, as the README says."""
+
+    def save(framework):
+        package(framework)
+        app, test = (
+            re.search(r"[Ss]ave (?:this|one of these) as `(\w+\.py)`", section(heading)).group(1)
+            for heading in ("Wrap your app", "Test it")
+        )
+        block = blocks("Wrap your app", "python")[FRAMEWORKS.index(framework)]
+        (tmp_path / app).write_text(block, encoding="utf-8")
+        (tmp_path / test).write_text(blocks("Test it", "python")[0], encoding="utf-8")
+        return tmp_path
+
+    return save
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_app_is_served_and_asked_as_the_readme_says(framework, saved, monkeypatch):
+    serve, ask = (line[2:] for line in blocks("Wrap your app", "console")[0].splitlines())
+    assert serve.startswith("sse-middleware ")
+    served = {}
+    monkeypatch.chdir(saved(framework))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "app", raising=False)
+    monkeypatch.setattr(
+        "sse_middleware.cli.serve.serve", lambda app, **options: served.update(options, app=app)
+    )
+    assert main(shlex.split(serve)[1:]) == 0
+    monkeypatch.delitem(sys.modules, "app")
+    assert ask == f"curl -N http://{served['host']}:{served['port']}/stream"
+    assert asked(served["app"])[2] == claimed_stream()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_test_of_the_readme_passes(framework, saved):
+    words = shlex.split(blocks("Test it", "console")[0])
+    assert words[:2] == ["$", "python"]
+    done = subprocess.run(
+        [sys.executable, *words[2:]],
+        cwd=saved(framework),
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert b"2 passed" in done.stdout, done.stdout.decode()
+
+
+def test_the_check_of_the_readme_is_a_command(monkeypatch):
+    words = shlex.split(blocks("When it arrives all at once", "console")[0])
+    assert words[:2] == ["$", "sse-middleware"]
+    options = parser_of(words[2:]).parse_args(words[2:])
+    assert options.url == "https://example.com/stream"
 
 
 # What a dict means
@@ -448,81 +506,6 @@ def test_the_event_source_stays_open_when_the_connection_is_lost(tmp_path):
     }
 
 
-def printed_lines(out):
-    """The value of each line; JSON leaves U+2028 as it is, which is no end of a line here."""
-    return [json.loads(line) for line in out.split("\n") if line]
-
-
-@contextmanager
-def served(app):
-    """The address of ``app`` on a real server."""
-
-    class Quiet(WSGIRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive(), f"the server did not stop in {DEADLINE_S} s"
-
-
-FETCH = """
-const shown = [];
-const show = (text) => { shown.push(text); console.log(JSON.stringify(text)); };
-const fetchAnywhere = globalThis.fetch;
-const fetch = (url, options) => fetchAnywhere(new URL(url, %(base)s), options);
-%(block)s
-"""
-
-
-@needs_node
-@pytest.mark.parametrize("recording", ["chat-newlines", "chat-text"])
-def test_the_fetch_shows_the_answer_of_a_post(recording, tmp_path):
-    package("flask")
-    from sse_middleware.cli.demo import demo_app
-
-    came = []
-
-    def ask(messages):
-        came.append(messages)
-        return [Recording.named(recording).body]
-
-    block = blocks("Read it in the page", "js")[1]
-    with served(validator(demo_app(ask))) as base:
-        out = run_node(FETCH % {"base": json.dumps(base), "block": block}, tmp_path)
-    *events, _ = relay([Recording.named(recording).body])
-    assert printed_lines(out) == [event["data"]["data"] for event in events]
-    assert came == [[]]
-
-
-BYTEWISE = """
-const bytes = new TextEncoder().encode(%(text)s);
-const body = () => new ReadableStream({
-  start(controller) {
-    for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
-    controller.close();
-  },
-});
-const fetch = async () => new Response(body());
-%(block)s
-await post("/stream", {}, (...event) => console.log(JSON.stringify(event)));
-"""
-
-
-@needs_node
-def test_the_fetch_reads_events_however_they_are_cut(tmp_path):
-    text = "event: a\ndata: 1\ndata: \u00fc\n\n: note\n\nid: 7\ndata: 2\n\nevent: close\ndata: \n\n"
-    block = blocks("Read it in the page", "js")[1].split("\npost(", 1)[0]
-    out = run_node(BYTEWISE % {"text": json.dumps(text), "block": block}, tmp_path)
-    assert printed_lines(out) == [["a", "1\n\u00fc"], ["message", "2"], ["close", ""]]
-
-
 def test_an_event_source_that_comes_back_after_the_end_gets_204():
     assert "answers `204`" in section("Read it in the page")
 
@@ -570,7 +553,7 @@ def test_a_failure_before_the_first_event_is_left_to_the_server():
 
 def test_the_upstream_of_the_example_plays_to_whoever_asks_it():
     requests = package("requests")
-    text, _ = blocks("Test without a network", "python")
+    [text] = blocks("Test without a network", "python")
     assert re.search(r"^    \.\.\. ", text, re.MULTILINE)
     asking = re.sub(r"^    \.\.\. .*$", "    client(base_url)", text, flags=re.MULTILINE)
     bodies = []
@@ -592,14 +575,6 @@ def test_the_upstream_of_the_example_plays_to_whoever_asks_it():
 def test_the_example_runs_as_it_stands():
     names = executed(blocks("Test without a network", "python")[0])
     assert names["upstream"].requests == []
-
-
-def test_the_endpoint_of_the_bottle_example_is_read_as_the_readme_says():
-    package("bottle")
-    package("werkzeug")
-    wrapped = executed(blocks("Wrap your app", "python")[1])["wrapped"]
-    names = executed(blocks("Test without a network", "python")[1], wrapped=wrapped)
-    assert names["stream"].status_code == 200
 
 
 def test_every_page_that_the_readme_names_is_there():
@@ -633,8 +608,4 @@ def test_the_test_command_is_the_one_that_ci_runs():
     [command] = blocks("Run the tests", "console")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     called = re.findall(r'^(?:status=0\n)?"\$python" (-m .*?) </dev/null', ci, re.MULTILINE)
-    *called, servers, clients, redis, browser, bench = called
-    assert (servers, clients) == ("-m tox -e servers", "-m tox -e clients")
-    assert redis == "-m tox -e redis"
-    assert (browser, bench) == ("-m tox -e browser", "-m tox -e bench")
     assert command == "$ " + " && ".join(f"python {arguments}" for arguments in called) + "\n"

@@ -211,6 +211,11 @@ def test_any_bytes_are_masked_without_moving_one_and_once_is_enough():
     check()
 
 
+def test_what_a_mask_makes_a_secret_is_masked_at_once():
+    body = b"nvapi-sk-proj-sk-proj-sk-proj-"
+    assert masked(body) == b"nvapi-" + b"*" * 24
+
+
 def test_a_backslash_in_a_pem_block_stays_one():
     body = json.dumps("-----BEGIN A KEY-----\\/abc").encode()
     assert masked(body) == b'"-----BEGIN A KEY-----\\\\****"'

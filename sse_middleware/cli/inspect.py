@@ -1,11 +1,19 @@
 """``sse-middleware inspect``: a recording as lines of text."""
 
+import argparse
 from pathlib import Path
 
 from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.timeline import summary, timeline
 
-__all__ = ["run"]
+__all__ = ["add", "run"]
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Give the command its arguments."""
+    command.description = "Print what came when, and how the transport cut it."
+    command.add_argument("file", metavar="FILE", help="an .sse file; its .json is found beside it")
+    command.set_defaults(run=lambda options: run(options.file))
 
 
 def run(path: str) -> None:

@@ -1,5 +1,6 @@
 """``sse-middleware record``: a proxy that records the streams of an upstream."""
 
+import argparse
 import signal
 import sys
 import threading
@@ -7,11 +8,30 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Optional, TextIO
 
+from sse_middleware.cli.arguments import add_address
 from sse_middleware.cli.listening import told_in_one_line
 from sse_middleware.testing.recorder import Recorder
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["run"]
+__all__ = ["add", "run"]
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Give the command its arguments."""
+    command.description = (
+        "Pass requests on to an upstream, and record the event streams that come back, and the "
+        "errors that answer a POST. Keys and the like are left out. A request's path is put "
+        "behind the path of the upstream's URL; where the one ends with what the other begins "
+        "with (/v1), this stands once."
+    )
+    command.add_argument(
+        "--upstream", metavar="URL", required=True, help="such as https://api.openai.com/v1"
+    )
+    command.add_argument(
+        "--out", metavar="DIR", required=True, help="where recordings go; nothing is overwritten"
+    )
+    add_address(command, 8890)
+    command.set_defaults(run=lambda given: run(given.upstream, given.out, given.host, given.port))
 
 
 def run(upstream: str, folder: str, host: str, port: int) -> None:

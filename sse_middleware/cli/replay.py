@@ -1,14 +1,45 @@
 """``sse-middleware replay``: the recordings of a folder, served to any client."""
 
+import argparse
+import math
 import signal
 import threading
 from contextlib import closing
 
+from sse_middleware.cli.arguments import add_address
 from sse_middleware.cli.listening import told_in_one_line
 from sse_middleware.testing.replay import Replay
 from sse_middleware.testing.server import Server
 
-__all__ = ["run"]
+__all__ = ["add", "run"]
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Give the command its arguments."""
+    command.description = (
+        "Answer each request with the recording of such a request: the same method and path, and "
+        "in its JSON the same model, messages and so on. A recording that does not know its "
+        "request answers any POST. Several that fit take turns."
+    )
+    command.add_argument("folder", metavar="DIR", help="where the .sse files are")
+    add_address(command, 8891)
+    command.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        help="times as fast as recorded; max leaves out the delays (%(default)s)",
+    )
+    command.set_defaults(run=lambda given: run(given.folder, given.host, given.port, given.speed))
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise argparse.ArgumentTypeError(f"speed is {text!r}: expected a number > 0, or max")
+    return speed
 
 
 def run(folder: str, host: str, port: int, speed: float) -> None:

@@ -51,7 +51,7 @@ class Channel:
         self._log.publish(self._name, frame)
 
     def subscribe(self, last_event_id: Optional[str] = None) -> Iterator[Event]:
-        """What is published from now on, as `Event`s for a stream; it never ends by itself.
+        """What is published from now on, each an `Event`, for a stream; it never ends by itself.
 
         ``last_event_id`` is where to continue: by default what the client of this request sent.
         What followed it and is still in the log comes first; from an id that is too old, all that

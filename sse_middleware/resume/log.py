@@ -39,12 +39,16 @@ class Reader(Protocol):
 
     #: What was given to `EventLog.open`.
     head: str
-    #: Whether the stream is finished, and nothing is left to be read.
-    nothing_follows: bool
-    #: Whether the stream was lost because nobody writes it any more.
-    is_orphaned: bool
     #: The number of the frame that was read last.
     number: int
+
+    @property
+    def nothing_follows(self) -> bool:
+        """Whether the stream is finished, and nothing is left to be read."""
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the stream was lost because nobody writes it any more."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Itself."""

@@ -22,7 +22,7 @@ class MemoryLog:
     A client that comes back to another process of the server is not known there: run one process
     with threads or greenlets, or use `RedisLog`.
 
-    Args, all by keyword:
+    Keyword Args:
         owner: a callable on ``environ`` that says who a request is from, such as a user's id from
             a session cookie, as ``str`` or ``int``; nobody else can use that owner's ids. It sees
             the request as it came, before the app does. Where it returns None or "" the response

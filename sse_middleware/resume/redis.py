@@ -44,8 +44,10 @@ class RedisLog:
     Where Redis does not answer within a second, streams go on without being kept, and who comes
     back is answered by the app. Under gevent, monkey-patch: the client's sockets have to wait.
 
-    Args, all but ``url`` by keyword:
+    Args:
         url: such as ``"redis://localhost:6379/0"``; ``rediss://`` and ``unix://`` work too.
+
+    Keyword Args:
         owner, linger, max_events, max_bytes, max_streams, max_age: as of `MemoryLog`. Of a channel
             ``max_bytes`` is kept as if each of its events had the size of the newest.
         lease: seconds after which a process that is silent is taken for dead: those who follow

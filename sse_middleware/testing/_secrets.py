@@ -91,6 +91,13 @@ def masked(body: bytes) -> bytes:
     >>> masked(b'data: {"text": "My key is sk-proj-1234567890abcdef."}')
     b'data: {"text": "My key is sk-proj-****************."}'
     """
+    once = _masked_once(body)
+    while once != body:  # a mask may make a secret of what stands before it: nvapi-sk-****
+        body, once = once, _masked_once(once)
+    return once
+
+
+def _masked_once(body: bytes) -> bytes:
     body = _PEM.sub(_pem_masked, body)
     body = _ISSUED_KEY.sub(_key_masked, body)
     for pattern in (_QUOTED, _SCHEME, _ASSIGNED, _USERINFO, _PERSON):

@@ -32,7 +32,7 @@ class StreamClient:
     ``clock``, for an app in this process, is handed to its `SSEMiddleware`: with a `VirtualClock`,
     heartbeats and ``max_age`` come when the test says ``clock.advance(15)``.
 
-    The methods take, by keyword:
+    The methods take a ``path`` that begins with a slash, and by keyword:
 
     * ``json``, ``data``, ``headers``: as Werkzeug's and Flask's test clients take them. Unless
       ``headers`` name another, the request has ``Accept: text/event-stream``.

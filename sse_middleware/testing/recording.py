@@ -52,7 +52,7 @@ class Recording(Sources):
         body: the bytes as they came.
         chunks: ``(seconds since the previous chunk, byte count)`` of each; one an event by
             default, that is a cut after each blank line, without delay.
-        end: ``complete``, ``eof``, ``reset`` or ``stall``; the module says what each means.
+        end: ``complete``; ``eof``, closed before its end; ``reset``; or ``stall``, silent but open.
         name: what messages call it; neither saved nor compared.
 
     Raises:

@@ -241,7 +241,7 @@ class FakeUpstream:
         """What ``responses.add`` takes, so that ``requests`` finds this upstream at ``url``.
 
         It answers every request there, with any method and query, as often as they come; a
-        compiled pattern is matched against the whole URL. `responses` has to be installed.
+        compiled pattern is matched against the whole URL. ``responses`` has to be installed.
         """
         from sse_middleware.testing._responses_front import UpstreamResponse
 

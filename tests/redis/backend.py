@@ -1,11 +1,13 @@
 """A Redis for the tests: on a free port of the loopback, with nothing kept on disk."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -13,9 +15,15 @@ DEADLINE_S = 20
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody uses, below those that the system gives to clients.
+
+    A server that is started again finds it still free.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("", port))
+            return port
 
 
 class Server:

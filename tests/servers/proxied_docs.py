@@ -23,7 +23,7 @@ _PAGE = """\
 
 Measured with {versions},
 as Debian 12 packages them, before gunicorn (gthread) unless the row says otherwise. Every row is a
-configuration below, and every cell a test.
+configuration below, and every cell a test. Which to take is told in [Deploying](deployment.md).
 
 {table}
 

@@ -15,6 +15,7 @@ INTRO = """\
 
 Made by `tests/servers/table.py` from a run of `tests/servers`; do not edit. Each test starts the
 server and looks at it from a raw socket. The notes below the table that no test holds say so.
+[Deploying](deployment.md) tells how to start one.
 
 On every server of this table, for a request whose Accept names `text/event-stream`:
 

@@ -64,7 +64,7 @@ class Running:
         require(why_absent(setup.server))
         if (name, timeout_s) not in self._ports:
             folder = self._folder / f"{name}-{timeout_s}"
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # a start that failed is tried again
             running = proxies.running(setup, self._server(setup.server), folder, timeout_s)
             self._ports[name, timeout_s] = self._stack.enter_context(running)
         return self._ports[name, timeout_s]
