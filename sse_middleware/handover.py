@@ -2,7 +2,9 @@
 
 One puts, one takes. While the taker keeps up, a frame costs an append and a look at a flag; locks
 are touched only when somebody really waits (a `threading.Condition` per event cost five times as
-much). What is ready together is taken together, and joined.
+much). What is ready together is taken together, and joined, up to 64 KiB a write: a server holds
+that twice for a client that does not read (with frames of 4 KiB 523 KB a client in all; 841 when
+everything was joined), and more gained no time.
 
 The buffer is bounded: in frames, because each costs an object, and in bytes.
 """
