@@ -33,6 +33,7 @@ class Fleet:
 
     def __init__(self, port: int, path: str, *, keeps: bool = False) -> None:
         self.streams: List[Stream] = []
+        self.events = 0
         self._port = port
         self._request = request(path)
         self._keeps = keeps
@@ -108,6 +109,7 @@ class Fleet:
             if seen.endswith(b"\r\n0\r\n\r\n"):
                 self._end(stream)
             return
+        self.events += seen.count(b"ta: ")  # no longer than what is kept of the last piece
         stream.comments_at += [now] * seen.count(b": \n\n")
         stream.data = seen[-3:]
 

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 __all__ = ["GEVENT", "Server", "run", "threads"]
 
@@ -87,12 +87,22 @@ class Server:
 
 
 @contextmanager
-def run(options: List[str], *, heartbeat: str = "15") -> Iterator[Server]:
+def run(
+    options: List[str], *, heartbeat: str = "15", python: Optional[Path] = None
+) -> Iterator[Server]:
     """Gunicorn with one worker on a free port, until the end of the ``with``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
+    command = [
+        str(python or sys.executable),
+        "-m",
+        "gunicorn",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        "1",
+    ]
     command += ["--worker-tmp-dir", "/dev/shm", "--graceful-timeout", "1", "--no-control-socket"]
     command += ["--timeout", "120", "--log-level", "warning", *options, "app:application"]
     env = {

@@ -1,6 +1,6 @@
 """A stream that runs in the thread of the server: each frame is made when the server asks."""
 
-from sse_middleware.current import CurrentStream, showing
+from sse_middleware.current import CurrentStream, hide, show, showing
 from sse_middleware.registry import Registry
 from sse_middleware.serving import Pace
 from sse_middleware.stream import EventStream
@@ -28,25 +28,33 @@ class Inline:
         return self
 
     def __next__(self) -> bytes:
-        if self._is_over:
+        """The next frame.
+
+        Written out, it adds 0.3 us to what makes the frame. With ``with showing(...)``, and a call
+        to ask whether it is time to end, it was 1.4 us, more than the frame itself.
+        """
+        if self._is_over or (
+            (self._registry.is_draining or self._expires_at is not None) and self._left_in_time()
+        ):
             raise StopIteration
+        stream = self._stream
         self._is_running = True
+        token = show(stream)
         try:
-            self._end_in_time()
-            with showing(self._stream):
-                frame = next(self._frames)
-        except StopIteration:
-            self._finish("error" if self._stream.failed else "end")
-            raise
+            frame = next(self._frames, None)
         except BaseException:
             self._finish("error")
             raise
         finally:
+            hide(token)
             self._is_running = False
             if self._is_closing:
                 self.close()
-        self._stream.frames_sent += 1
-        self._stream.bytes_sent += len(frame)
+        if frame is None:
+            self._finish("error" if stream.failed else "end")
+            raise StopIteration
+        stream.frames_sent += 1
+        stream.bytes_sent += len(frame)
         return frame
 
     def close(self) -> None:
@@ -67,19 +75,20 @@ class Inline:
     def wake(self) -> None:
         """Nothing to wake: the server's thread is in the app, or looks by itself."""
 
-    def _end_in_time(self) -> None:
+    def _left_in_time(self) -> bool:
+        """Whether the stream ends here, between two events: it is too old, or to be drained."""
         if self._frames.half_sent or self._frames.ended or not self._stream.frames_sent:
-            return
+            return False
         if self._registry.is_draining:
             self._leave("drain")
         elif self._expires_at is not None and self._clock.monotonic() >= self._expires_at:
             self._leave("max_age")
+        return self._is_over
 
     def _leave(self, reason: str) -> None:
         self._finish(reason)
         with showing(self._stream):
             self._stream.disconnect()
-        raise StopIteration
 
     def _finish(self, reason: str) -> None:
         if not self._is_over:

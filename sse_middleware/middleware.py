@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
-from sse_middleware.clock import Clock, Signal, SystemClock
-from sse_middleware.current import CurrentStream, current_stream, showing
+from sse_middleware.clock import Clock, SystemClock
+from sse_middleware.current import CurrentStream, current_stream, hide, show
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.event import Dumps
@@ -36,11 +36,12 @@ from sse_middleware.resume.keeping import Unkept
 from sse_middleware.resume.log import EventLog
 from sse_middleware.serving import Pace, Serving
 from sse_middleware.stream import EventStream
-from sse_middleware.worker import workers
+from sse_middleware.worker import Workers, workers
 
 __all__ = ["SSEMiddleware"]
 
 _RETRY_AFTER_S = 5
+_UNKEPT = Unkept()
 
 
 class SSEMiddleware:
@@ -119,14 +120,16 @@ class SSEMiddleware:
         rest = self._framing._replace(items="event", retry=None)  # it was framed already
         self._recogniser_of_rests = Recogniser(rest, self._advice)
         self._is_picked = picker(worker)
-        self._heartbeat_s = _checked_seconds("heartbeat", heartbeat)
-        self._max_age_s = _checked_seconds("max_age", max_age)
+        self._own_pace = Pace(
+            clock or SystemClock(),
+            _checked_seconds("heartbeat", heartbeat),
+            _checked_seconds("max_age", max_age),
+        )
         if not isinstance(max_streams, int) or max_streams < 1:
             raise OptionError("max_streams", shown(max_streams), "an int >= 1")
         self._max_streams = max_streams
         self._resumption = None if resume is None else Resumption(resume)
         self._registry = Registry(observer)
-        self._clock = clock or SystemClock()
         adapt(app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -138,19 +141,18 @@ class SSEMiddleware:
         outer = environ.get("sse_middleware.stream")
         if outer is not None and outer is current_stream():
             return self._nested(environ, start_response, outer)
-        follower = self._find_follower(environ, came_back_with)
-        if follower is not None and follower.nothing_follows:
-            start_response("204 No Content", [("Cache-Control", "no-store")])
-            return []
+        follower = None
+        if self._resumption is not None:
+            follower = self._resumption.find(environ, came_back_with)
+            if follower is not None and follower.nothing_follows:
+                start_response("204 No Content", [("Cache-Control", "no-store")])
+                return []
         stream = environ["sse_middleware.stream"] = CurrentStream(came_back_with, self._framing)
         if follower is None and not self._is_picked(environ):
             return self._inline(environ, start_response, stream)
         if self._registry.is_draining:
             return _too_many(environ, start_response)
         return self._in_worker(environ, start_response, stream, follower)
-
-    def _find_follower(self, environ: Environ, last_event_id: str) -> Optional[Follower]:
-        return None if self._resumption is None else self._resumption.find(environ, last_event_id)
 
     def drain(self, timeout: float) -> bool:
         """End every stream between two events, and begin no other; for shutdown hooks.
@@ -164,8 +166,11 @@ class SSEMiddleware:
         self, environ: Environ, start_response: StartResponse, stream: CurrentStream
     ) -> Iterable[bytes]:
         """Run the request in the thread of the server."""
-        with showing(stream):
+        token = show(stream)  # `showing` in halves: every request pays for it
+        try:
             left = self._answered(environ, start_response, stream)
+        finally:
+            hide(token)
         if not isinstance(left, EventStream):
             return left
         self._advice.on_server(environ)
@@ -209,7 +214,7 @@ class SSEMiddleware:
         hand = Handover(pool.signal(), pool.signal(), on_demand=on_demand)
         answer = RemoteAnswer(hand, pace.clock, environ.get("REQUEST_METHOD") != "HEAD")
         stream.is_open = answer.is_open
-        keeper = follower or self._keeper(environ, stream, pool.signal(), answer)
+        keeper = follower or self._keeper(environ, stream, pool, answer)
         probe = find_probe(environ, hand.wake_taker, is_greenlet=not pool.are_counted)
         serving = Serving(hand, answer, stream, pace, probe, self._registry, pool.beside, keeper)
         app, recogniser = self.app, self._recogniser
@@ -223,15 +228,15 @@ class SSEMiddleware:
         return serving.begin(start_response)
 
     def _keeper(
-        self, environ: Environ, stream: CurrentStream, over: Signal, answer: RemoteAnswer
+        self, environ: Environ, stream: CurrentStream, pool: Workers, answer: RemoteAnswer
     ) -> Unkept:
         if self._resumption is None:
-            return Unkept()
-        return self._resumption.keeper(environ, stream, over, answer.told)
+            return _UNKEPT
+        return self._resumption.keeper(environ, stream, pool.signal(), answer.told)
 
     def _pace(self, environ: Environ) -> Pace:
-        clock = environ.get("sse_middleware.clock") or self._clock
-        return Pace(clock, self._heartbeat_s, self._max_age_s)
+        clock = environ.get("sse_middleware.clock")
+        return self._own_pace._replace(clock=clock) if clock else self._own_pace
 
 
 def _too_many(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -21,7 +21,7 @@ def is_event_source(environ: Environ) -> bool:
 def last_event_id(environ: Environ) -> str:
     """The Last-Event-ID; the header's bytes are UTF-8, which WSGI hands over as latin-1."""
     raw: str = environ.get("HTTP_LAST_EVENT_ID", "")
-    return _decoded(raw)
+    return _decoded(raw) if raw else ""
 
 
 def picker(worker: Optional[Worker]) -> Callable[[Environ], bool]:
@@ -39,6 +39,8 @@ def picker(worker: Optional[Worker]) -> Callable[[Environ], bool]:
     def is_picked(environ: Environ) -> bool:
         if _names_event_stream(environ):
             return True
+        if not patterns:
+            return False
         path = _decoded(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
         return any(fnmatchcase(path, pattern) for pattern in patterns)
 

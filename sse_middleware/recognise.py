@@ -59,13 +59,15 @@ class Recogniser:
 
     def _is_stream(self, answer: Answer, body: Body, stream: CurrentStream) -> bool:
         declared = is_event_stream(answer.headers)
+        if body.is_whole and not declared:  # at once what most responses are
+            return False
         if is_encoded(answer.headers):
             if declared:
                 self._advice.on_encoding()
             return False
         if declared:
             return True
-        if not body.is_lazy(answer.headers) and not (stream.has_event_stream and not body.is_whole):
+        if not body.is_lazy(answer.headers) and not stream.has_event_stream:
             return False
         return isinstance(body.peek(), (Mapping, Event)) or _is_first_frame(body, stream)
 

@@ -27,15 +27,16 @@ _log = logging.getLogger("sse_middleware")
 class RemoteAnswer(Answer):
     """The app's answer, given in a worker and told to the server by the server's own thread."""
 
+    #: Set when the body may be taken: the app's own object, or None for items that come.
+    is_ready = False
+    whole: Optional[Iterable[Any]] = None
+    is_stream = False
+    #: When the app declared a stream, in seconds on the clock.
+    declared_at: Optional[float] = None
+    sent_headers: Headers = []  # noqa: RUF012 replaced as a whole, and never changed
+
     def __init__(self, hand: Handover, clock: Clock, may_open: bool) -> None:
-        super().__init__(self._refuse)
-        #: Set when the body may be taken: the app's own object, or None for items that come.
-        self.is_ready = False
-        self.whole: Optional[Iterable[Any]] = None
-        self.is_stream = False
-        #: When the app declared a stream, in seconds on the clock.
-        self.declared_at: Optional[float] = None
-        self.sent_headers: Headers = []
+        super().__init__(_refuse)
         self._hand = hand
         self._clock = clock
         self._may_open = may_open
@@ -105,8 +106,9 @@ class RemoteAnswer(Answer):
         if not self._hand.put(data):
             raise BrokenPipeError(errno.EPIPE, "the client left")  # as a server's own write does
 
-    def _refuse(self, *answer: Any) -> None:
-        raise ResponseError("the server cannot be told from a worker")
+
+def _refuse(*answer: Any) -> None:
+    raise ResponseError("the server cannot be told from a worker")
 
 
 def run_request(
@@ -165,19 +167,39 @@ def _hand_over_failure(
 def _hand_over(left: Iterable[Any], hand: Handover, answer: RemoteAnswer, keeper: Unkept) -> None:
     is_stream = isinstance(left, EventStream)
     answer.ready(is_stream=answer.is_stream or is_stream)
-    items = _kept(left, keeper) if isinstance(left, EventStream) else iter(left)
-    while hand.wait_for_demand() or (is_stream and keeper.goes_on):
+    if not isinstance(left, EventStream):
+        _hand_over_items(iter(left), hand)
+    elif _hand_over_frames(left, hand, keeper):
+        keeper.finish()
+        hand.finish()  # nobody waits for what the app does after its last event
+        next(left, None)
+
+
+def _hand_over_items(items: Iterator[Any], hand: Handover) -> None:
+    while hand.wait_for_demand():
         try:
             item = next(items)
         except StopIteration:
             return
-        if not hand.put(item, keeper.patience_s) and not (is_stream and keeper.goes_on):
+        if not hand.put(item):
             return
-        if isinstance(left, EventStream) and left.ended:
-            keeper.finish()
-            hand.finish()  # nobody waits for what the app does after its last event
-            next(items, None)
-            return
+
+
+def _hand_over_frames(frames: EventStream, hand: Handover, keeper: Unkept) -> bool:
+    """Whether the last of them was handed over, though the source may have more to do."""
+    if type(keeper) is Unkept and not hand.is_on_demand:
+        return hand.put_all(frames)
+    items = _kept(frames, keeper)
+    while hand.wait_for_demand() or keeper.goes_on:
+        try:
+            item = next(items)
+        except StopIteration:
+            return False
+        if not hand.put(item, keeper.patience_s) and not keeper.goes_on:
+            return False
+        if frames.ended:
+            return True
+    return False
 
 
 def _kept(frames: EventStream, keeper: Unkept) -> Iterator[bytes]:

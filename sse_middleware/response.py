@@ -22,14 +22,15 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[Any]]
 class Answer:
     """The app's status and headers. The server hears of them when `forward` is called."""
 
+    status = ""
+    headers: Headers = []  # noqa: RUF012 replaced as a whole, and never changed
+    has_written = False
+    _exc_info: Any = None
+    _is_forwarded = False
+
     def __init__(self, start_response: StartResponse) -> None:
-        self.status = ""
-        self.headers: Headers = []
-        self.has_written = False
         self._server = start_response
         self._server_write: Optional[Callable[[bytes], Any]] = None
-        self._exc_info: Any = None
-        self._is_forwarded = False
 
     def start_response(
         self, status: str, headers: Headers, exc_info: Any = None
@@ -56,14 +57,16 @@ class Answer:
     def forward(self, headers: Optional[Headers] = None) -> None:
         """Tell the server; ``headers`` replace the app's."""
         self._is_forwarded = True
-        exc_info, self._exc_info = self._exc_info, None
         sent = self.headers if headers is None else headers
+        exc_info = self._exc_info
+        if exc_info is not None:
+            self._exc_info = None  # its traceback would hold the app's frames
         self._server_write = _call(self._server, self.status, sent, exc_info)
 
     @property
     def has_no_body(self) -> bool:
         """Whether the status allows none: 1xx, 204, 304."""
-        return self.status[:1] == "1" or self.status[:3] in ("204", "304")
+        return self.status.startswith(("1", "204", "304"))
 
     def _write(self, data: bytes) -> None:
         """The imperative form: from its first call on, the response passes as it is."""
@@ -105,20 +108,28 @@ class LaterFile:
             close()
 
 
+_WHOLE = (list, tuple, str, bytes)
+
+
+def _is_file(iterable: Iterable[Any], environ: Environ) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return (
+        hasattr(iterable, "read")
+        or hasattr(iterable, "filelike")  # wsgiref's and gunicorn's FileWrapper
+        or (isinstance(wrapper, type) and isinstance(iterable, wrapper))
+    )
+
+
 class Body:
     """The app's iterable. Iterating and closing it is iterating and closing the app's own."""
 
+    _items: Optional[Iterator[Any]] = None
+    _held: List[Any] = []  # noqa: RUF012 replaced as a whole, and never changed while it is empty
+
     def __init__(self, iterable: Iterable[Any], environ: Environ) -> None:
         self._iterable = iterable
-        self._items: Optional[Iterator[Any]] = None
-        self._held: List[Any] = []
-        wrapper = environ.get("wsgi.file_wrapper")
-        self.is_whole = (
-            isinstance(iterable, (list, tuple, str, bytes))
-            or hasattr(iterable, "read")
-            or hasattr(iterable, "filelike")  # wsgiref's and gunicorn's FileWrapper
-            or (isinstance(wrapper, type) and isinstance(iterable, wrapper))
-        )
+        #: Whether it is no iterator, but what the server sends as a whole.
+        self.is_whole = isinstance(iterable, _WHOLE) or _is_file(iterable, environ)
 
     def is_lazy(self, headers: Headers) -> bool:
         """Whether it is an iterator of unknown length, so that its items may be events."""
@@ -142,7 +153,7 @@ class Body:
 
     def untouched(self) -> Iterable[Any]:
         """The app's own object while nothing was read from it, else this."""
-        return self if self.has_started else self._iterable
+        return self._iterable if self._items is None else self
 
     def __iter__(self) -> Iterator[Any]:
         return self

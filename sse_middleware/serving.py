@@ -220,8 +220,8 @@ class Serving:
 
     def _next_due_at(self) -> Optional[float]:
         """When something is due, by the clock; None if nothing ever is."""
-        due = (self._looks_at, self._beats_at, self._expires_at)
-        return min((at for at in due if at is not None), default=None)
+        due = [self._looks_at, self._beats_at, self._expires_at]
+        return min([at for at in due if at is not None], default=None)
 
     def _rest(self) -> None:
         """The next comment is a whole heartbeat away."""

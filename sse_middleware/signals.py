@@ -17,6 +17,8 @@ __all__ = ["GreenletSignal", "ThreadSignal", "is_greenlet", "signal_here"]
 class ThreadSignal:
     """A flag that one thread waits for and others set; setting it twice is setting it once."""
 
+    __slots__ = ("_lock",)
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()

@@ -58,6 +58,110 @@ def test_what_is_ready_together_is_taken_together():
     assert hand.take(joined=True) == []
 
 
+BOUNDS = {
+    "in frames": (b"x", 1024),
+    "in bytes": (b"x" * 1024, 256),
+    "a large frame passes alone": (b"x" * 300 * 1024, 1),
+}
+
+
+WRITES = {
+    "small frames": ([16] * 1000, [1000]),
+    "large frames": ([4096] * 40, [16, 16, 8]),
+    "one that fills it": ([1, 65535, 1], [2, 1]),
+    "one that is larger": ([1, 100_000, 1], [1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize(("sizes", "counts"), WRITES.values(), ids=WRITES)
+def test_no_more_is_taken_together_than_fits_a_write(sizes, counts):
+    hand = handover()
+    for size in sizes:
+        assert hand.put(b"x" * size)
+    taken = [hand.take(joined=True) for _ in counts]
+    assert [len(batch) for batch in taken] == counts
+    assert [len(item) for batch in taken for item in batch] == sizes
+    assert hand.take(joined=True) == []
+
+
+class Frames(list):
+    """What `put_all` is given: it ends, for itself, before its last item is taken."""
+
+    def __init__(self, *items):
+        super().__init__(items)
+        self.handed = []
+
+    @property
+    def ended(self):
+        return self.handed[-1] == b"last"
+
+    def __iter__(self):
+        for item in super().__iter__():
+            self.handed.append(item)
+            yield item
+
+
+def put_one_by_one(hand, frames):
+    """What `put_all` does, in its plain form."""
+    for frame in frames:
+        if not hand.put(frame):
+            return False
+        if frames.ended:
+            return True
+    return False
+
+
+FRAMES = {
+    "none": [],
+    "few": [b"a", b"bc"],
+    "after the end": [b"a", b"last", b"more"],
+    "many": [b"%d" % number for number in range(5000)],
+    "large and small": [b"x" * size for size in (1, 300_000, 2, 200_000, 100_000, 3)] * 3,
+}
+
+
+@pytest.mark.parametrize("put", [put_one_by_one, Handover.put_all])
+@pytest.mark.parametrize("items", FRAMES.values(), ids=FRAMES)
+def test_frames_put_together_are_those_put_one_by_one(put, items):
+    hand, frames = handover(), Frames(*items)
+
+    def make():
+        wanted = put(hand, frames)
+        hand.finish()
+        return wanted
+
+    maker = Beside(make)
+    taken = [item for batch in take_all(hand) for item in batch]
+    assert maker.result() is (b"last" in items)
+    assert taken == frames.handed == items[: 2 if b"last" in items else None]
+    assert hand._put_bytes == hand._taken_bytes == sum(map(len, taken))
+
+
+@pytest.mark.parametrize(("item", "most"), BOUNDS.values(), ids=BOUNDS)
+def test_frames_put_together_are_bounded_and_freed_by_cancelling(item, most):
+    hand, frames = handover(), Frames(*[item] * most * 3)
+    maker = Beside(lambda: hand.put_all(frames))
+    blocked(hand, maker)
+    assert (len(hand._items), len(frames.handed)) == (most, most + 1)
+    hand.cancel()
+    assert maker.result() is False
+    assert len(frames.handed) == most + 1
+
+
+def test_a_taker_that_looked_before_frames_were_put_together_does_not_wait_for_them():
+    hand = handover()
+    version = hand.version
+    hand.put_all(Frames(b"a"))
+    assert hand.wait(CLOCK, 0, version)
+
+
+def test_no_frame_is_put_where_nobody_wants_any():
+    hand, frames = handover(), Frames(b"a", b"b")
+    hand.cancel()
+    assert hand.put_all(frames) is False
+    assert frames.handed == [b"a"]
+
+
 def test_items_that_are_not_joined_are_taken_one_by_one():
     hand = handover()
     for item in (b"a", 7, b""):
@@ -109,13 +213,6 @@ def blocked(hand, maker):
         deadline.wait(0.001)
 
 
-BOUNDS = {
-    "in frames": (b"x", 1024),
-    "in bytes": (b"x" * 1024, 256),
-    "a large frame passes alone": (b"x" * 300 * 1024, 1),
-}
-
-
 @pytest.mark.parametrize(("item", "most"), BOUNDS.values(), ids=BOUNDS)
 def test_the_buffer_is_bounded(item, most):
     hand = handover()
@@ -128,10 +225,10 @@ def test_the_buffer_is_bounded(item, most):
 
     maker = Beside(make)
     blocked(hand, maker)
-    assert len(hand.take(joined=True)) == most
+    assert len(hand._items) == most
     batches = take_all(hand)
     assert max(len(batch) for batch in batches) <= most
-    assert sum(len(batch) for batch in batches) == most * 2
+    assert sum(len(batch) for batch in batches) == most * 3
     assert maker.result()
 
 

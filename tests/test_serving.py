@@ -671,6 +671,26 @@ def test_a_client_that_is_seen_to_have_left_ends_a_silent_stream():
     reader.close()
 
 
+def test_an_app_that_has_nothing_to_say_to_a_client_that_left_is_not_asked_again():
+    gate, asked = Gate({"data": "a"}), []
+
+    def items():
+        for item in gate:
+            asked.append(item)
+            yield item
+
+    def app(environ, start_response):
+        current_stream().on_disconnect(lambda: gate.put({"data": None}, {"data": "b"}))
+        start_response("200 OK", HTML)
+        return items()
+
+    reader = Reader(wrapped(app)[0]).started()
+    reader.next()
+    reader.close()
+    assert gate.finished.wait(DEADLINE_S)
+    assert asked == [{"data": "a"}, {"data": None}]
+
+
 def test_a_client_that_leaves_before_the_app_answered_is_seen():
     gate, told = Gate(), threading.Event()
 
