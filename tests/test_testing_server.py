@@ -307,6 +307,14 @@ def test_stall_keeps_the_connection_open_and_silent_until_the_client_leaves():
     assert upstream.requests[0].client_left
 
 
+def wait_for_its_threads(before):
+    """Until the server of this test has none; servers of other tests may be open or ending."""
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "fake-upstream":
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive()
+
+
 def test_closing_ends_stalled_delayed_idle_and_unread_connections_at_once():
     before = set(threading.enumerate())  # other tests' servers may still be ending
     upstream = FakeUpstream()
@@ -321,16 +329,14 @@ def test_closing_ends_stalled_delayed_idle_and_unread_connections_at_once():
     began = time.monotonic()
     upstream.close()
     assert time.monotonic() - began < 3
-    for thread in set(threading.enumerate()) - before:  # cut, and on a busy machine not yet over
-        if thread.name == "fake-upstream":
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
+    wait_for_its_threads(before)
     assert [request.client_left for request in upstream.requests] == [False] * 4
     for client in clients:
         client.close()
 
 
 def test_closing_does_not_wait_for_a_clock_of_the_test():
+    before = set(threading.enumerate())
     clock = Gate()
     with serving(Recording(BODY, chunks=[(1, 27)]), clock=clock) as (upstream, client):
         client.ask()
@@ -339,10 +345,7 @@ def test_closing_does_not_wait_for_a_clock_of_the_test():
         upstream.close()
         assert time.monotonic() - began < 3
         clock.released.release()
-    for thread in threading.enumerate():
-        if thread.name == "fake-upstream":
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
+    wait_for_its_threads(before)
     assert not upstream.requests[0].client_left
 
 
