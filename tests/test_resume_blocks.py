@@ -44,7 +44,7 @@ def test_the_events_of_the_blocks_are_those_of_the_bytes_however_they_are_cut(te
     [
         (b"data: a\n", True),
         (b"data\n", True),
-        (b"\xef\xbb\xbfdata: a\n", True),
+        (b"\xef\xbb\xbfdata: a\n", False),
         (b": c\ndata:\n", True),
         (b"event: data\n", False),
         (b"datax: a\n", False),
@@ -67,11 +67,25 @@ def test_a_block_with_data_is_an_event(block, expected):
         (b"data: id: sse:end\n", "x-1"),
         (b"id: sse:ending\ndata: a\n", "x-1"),
         (b"data: a\rid: sse:end\n", "sse:end"),
+        (b"id: sse:end\rid: 7\ndata: a\n", "x-1"),
+        (b"id: sse:end\nid\ndata: a\n", "x-1"),
+        (b"id: 7\nid: sse:end\nid: 8\0\ndata: a\n", "sse:end"),
+        (b"id:  sse:end\ndata: a\n", "x-1"),
     ],
 )
 def test_the_id_that_a_client_reads(block, event_id):
     (event,) = EventParser().feed(numbered(block, "x-1"))
     assert event.id == event_id
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_a_bom_counts_before_the_first_byte_alone(size):
+    bom = b"\xef\xbb\xbf"
+    lost = bom + b"data: b\n\n" + bom + bom + b"id: 1\n" + bom + b"x\r\ndata: c\n\n"
+    text = bom + b"data: a\n\n" + lost + b"data: d\n\n"
+    blocks = fed([text[at : at + size] for at in range(0, len(text), size)])
+    assert blocks == [b"data: a\n", b"data: c\n", b"data: d\n"]
+    assert fed([b"\n" + text]) == [b"data: c\n", b"data: d\n"]
 
 
 def test_half_a_block_waits_and_can_be_taken():
@@ -108,6 +122,7 @@ def test_many_lines_in_one_piece_are_linear_too(line):
         (b"id: sse:end\n", b"id: sse:end\n\n"),
         (b"id: 7\nretry: 5\nid\n", b"retry: 5\n\n"),
         (b"id: 7\n", b""),
+        (b"id: sse:end\nid: 7\n", b""),
     ],
 )
 def test_what_is_no_event_leaves_without_an_id(block, frame):

@@ -33,6 +33,7 @@ needs_real = pytest.mark.skipif(
 )
 STREAM = {"Content-Type": "text/event-stream"}
 LARGE = b"f" * 23 + b"\r\ndata: 2"
+VAST = b"f" * 15 + b"\r\ndata: 2"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 
 
@@ -533,8 +534,8 @@ def test_a_cut_reaches_the_client_as_it_came_and_is_recorded(cut, end, raw_upstr
 
 @pytest.mark.parametrize(
     "rest",
-    [b"9\r\ndata: 2", b"9\r\ndata: 2\n\n", b"zz\r\ndata: 2", b"7\r\ndata: 2\r\n5", LARGE],
-    ids=["in a chunk", "after a chunk", "no size", "in a size", "a size beyond all"],
+    [b"9\r\ndata: 2", b"9\r\ndata: 2\n\n", b"zz\r\ndata: 2", b"7\r\ndata: 2\r\n5", LARGE, VAST],
+    ids=["in a chunk", "after a chunk", "no size", "in a size", "a size beyond all", "vast"],
 )
 def test_what_had_come_of_a_cut_chunk_is_kept(rest, raw_upstream, tmp_path, capfd):
     with recording_from(raw_upstream.url, tmp_path) as (recorder, told):

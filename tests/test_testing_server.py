@@ -487,13 +487,36 @@ def test_a_request_body_is_read_however_it_is_framed(headers, wire, body):
         ([b"Content-Length: " + b"9" * 5000], b""),
         ([b"Transfer-Encoding: chunked"], b"zz\r\n"),
         ([b"Transfer-Encoding: chunked"], b"f" * 23 + b"\r\n"),
+        ([b"Transfer-Encoding: chunked"], b"0x2\r\n{}\r\n"),
+        ([b"Transfer-Encoding: chunked"], b"+2\r\n{}\r\n"),
+        ([b"Transfer-Encoding: chunked"], b"0_2\r\n{}\r\n"),
     ],
-    ids=["negative", "a word", "23 digits", "5000 digits", "a chunk size", "a huge chunk"],
+    ids=[
+        *["negative", "a word", "23 digits", "5000 digits", "a chunk size", "a huge chunk"],
+        *["0x", "a sign", "an underscore"],
+    ],
 )
 def test_a_body_that_is_not_framed_is_a_400(capfd, headers, wire):
     with serving(Recording(BODY)) as (upstream, client):
         client.ask(request_bytes(*headers, body=wire))
         assert client.head()[0].startswith(b"HTTP/1.1 400 ")
+    assert upstream.requests == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "wire"),
+    [
+        (b"Content-Length: " + b"9" * 18, b"{}"),
+        (b"Transfer-Encoding: chunked", b"f" * 15 + b"\r\n{}"),
+    ],
+    ids=["by length", "chunked"],
+)
+def test_the_size_that_a_client_names_takes_no_memory(capfd, header, wire):
+    with serving(Recording(BODY)) as (upstream, client):
+        client.ask(request_bytes(header, body=wire))
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.file.read() == b""
     assert upstream.requests == []
     assert capfd.readouterr() == ("", "")
 

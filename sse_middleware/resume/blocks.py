@@ -1,7 +1,9 @@
 """``Blocks``: bytes, cut wherever they were, to whole blocks of an event stream.
 
 A block is what stands between two blank lines: an event, or comments. Only whole ones can be kept
-and numbered; half a one would be dropped by every client anyway. The work is linear in the bytes.
+and numbered; half a one would be dropped by every client anyway. A BOM at the start goes, and so
+does a line that begins with one later, which no client reads: any block may come first in the
+response to a client that has come back, where a BOM counts. The work is linear in the bytes.
 
 Source: WHATWG HTML 9.2.6.
 """
@@ -13,10 +15,13 @@ from sse_middleware.framing import END_ID
 
 __all__ = ["Blocks", "is_event", "numbered", "without_id"]
 
+_BOM = b"\xef\xbb\xbf"
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_LOST_LINE = re.compile(rb"(?:\A|(?<=[\r\n]))\xef\xbb\xbf[^\r\n]*(?:\r\n|[\r\n])")
 _ONE = re.compile(rb"(?:[^\r\n]+\n)+\n")
-_DATA = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data(?=[:\r\n])")
-_END = re.compile(rb"(?:\A|[\r\n])id: ?" + END_ID.encode() + rb"(?=[\r\n])")
+_DATA = re.compile(rb"(?:\A|[\r\n])data(?=[:\r\n])")
+_END = END_ID.encode()
+_LAST_ID = re.compile(rb"(?:.*[\r\n]|\A)id(?:: ?([^\r\n\0]*))?[\r\n]", re.DOTALL)
 _ID = re.compile(rb"(?:\A|(?<=[\r\n]))id(?::[^\r\n]*)?(?:\r\n|[\r\n])")
 
 
@@ -26,6 +31,7 @@ class Blocks:
     def __init__(self) -> None:
         self._half = bytearray()
         self._searched = 0
+        self._is_at_start = True
 
     def __len__(self) -> int:
         """How many bytes wait for the rest of their block."""
@@ -38,9 +44,23 @@ class Blocks:
         >>> blocks.feed(b"data: a\\n\\nda"), blocks.feed(b"ta: b\\r\\n\\r\\n")
         ([b'data: a\\n'], [b'data: b\\n'])
         """
-        if not self._half and _ONE.fullmatch(data):  # as the app's own events come
-            return [data[:-1]]
+        if not (self._half or self._is_at_start) and _ONE.fullmatch(data):
+            complete = [data[:-1]]  # as the app's own events come
+        else:
+            complete = self._completed(data)
+        return [block for block in map(_read, complete) if block]
+
+    def take_half(self) -> bytes:
+        """What waits for its rest; it waits no longer."""
+        half = bytes(self._half)
+        self._half.clear()
+        self._searched = 0
+        return half
+
+    def _completed(self, data: bytes) -> List[bytes]:
         self._half += data
+        if self._is_at_start:
+            self._drop_bom()
         complete, start = [], 0
         for blank in _BLANK.finditer(self._half, self._searched):
             block = bytes(self._half[start : blank.end()]).strip(b"\r\n")
@@ -51,12 +71,15 @@ class Blocks:
         self._searched = max(0, len(self._half) - 3)
         return complete
 
-    def take_half(self) -> bytes:
-        """What waits for its rest; it waits no longer."""
-        half = bytes(self._half)
-        self._half.clear()
-        self._searched = 0
-        return half
+    def _drop_bom(self) -> None:
+        self._is_at_start = len(self._half) < len(_BOM) and _BOM.startswith(self._half)
+        if self._half.startswith(_BOM):
+            del self._half[: len(_BOM)]
+
+
+def _read(block: bytes) -> bytes:
+    """The lines of ``block`` that a client may read."""
+    return _LOST_LINE.sub(b"", block) if _BOM in block else block
 
 
 def is_event(block: bytes) -> bool:
@@ -69,7 +92,7 @@ def numbered(block: bytes, event_id: str) -> bytes:
 
     Of several ids in one block the last counts.
     """
-    if _END.search(block):
+    if _is_end(block):
         return block + b"\n"
     return block + b"id: " + event_id.encode("ascii") + b"\n\n"
 
@@ -82,5 +105,11 @@ def without_id(block: bytes) -> bytes:
     >>> without_id(b"retry: 5\\nid: 7\\n"), without_id(b"id: 7\\n")
     (b'retry: 5\\n\\n', b'')
     """
-    rest = block if _END.search(block) else _ID.sub(b"", block)
+    rest = block if _is_end(block) else _ID.sub(b"", block)
     return rest + b"\n" if rest else b""
+
+
+def _is_end(block: bytes) -> bool:
+    """Whether a client that has seen ``block`` comes back with the id of the end."""
+    found = _LAST_ID.match(block) if _END in block else None
+    return found is not None and found.group(1) == _END

@@ -4,6 +4,7 @@ Read by hand, because what a recording keeps is where each chunk ends, and what 
 last one when the connection broke. Source: RFC 9112 section 7.1.
 """
 
+import re
 from io import BufferedIOBase
 
 from sse_middleware.errors import shown
@@ -11,6 +12,7 @@ from sse_middleware.errors import shown
 __all__ = ["ChunkSizeError", "read_chunk_size", "skip_trailers"]
 
 _LINE_LIMIT_BYTES = 65537
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 class ChunkSizeError(Exception):
@@ -28,13 +30,10 @@ def read_chunk_size(file: BufferedIOBase) -> int:
         ChunkSizeError: the line holds no size, or there is none.
     """
     line = file.readline(_LINE_LIMIT_BYTES)
-    try:
-        size_bytes = int(line.split(b";")[0], 16)
-    except ValueError:
-        size_bytes = -1
-    if size_bytes < 0:
+    digits = line.partition(b";")[0].strip(b" \t\r\n")
+    if not _SIZE.fullmatch(digits):  # int() would take 0x5, +5 and 1_0 too
         raise ChunkSizeError(f"chunk size is {shown(line[:40])}: expected hex digits")
-    return size_bytes
+    return int(digits, 16)
 
 
 def skip_trailers(file: BufferedIOBase) -> None:

@@ -4,8 +4,9 @@ What answers them is a subclass: the fake upstream replays, the recorder passes 
 """
 
 import http.server
+import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, List
 
 from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, skip_trailers
 from sse_middleware.testing.exchange import ReceivedRequest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["RequestReader"]
 
 _LINE_LIMIT_BYTES = 65537
+_READ_BYTES = 1 << 16
+_LENGTH = re.compile("[0-9]{1,18}")
 
 
 class _BadRequestError(Exception):
@@ -69,7 +72,7 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._read_chunks()
         length = self.headers.get("Content-Length", "0").strip()
-        if not length.isdecimal():
+        if not _LENGTH.fullmatch(length):
             raise _BadRequestError(f"Content-Length is {length!r}: expected a byte count")
         return self._read_exactly(int(length))
 
@@ -82,7 +85,12 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _read_exactly(self, size_bytes: int) -> bytes:
-        data = self.rfile.read(size_bytes)
-        if len(data) < size_bytes:
-            raise ConnectionAbortedError("the client left in the middle of its request")
-        return data
+        """The memory grows with what came, not with the size that a client has named."""
+        parts: List[bytes] = []
+        while size_bytes:
+            part = self.rfile.read(min(size_bytes, _READ_BYTES))
+            if not part:
+                raise ConnectionAbortedError("the client left in the middle of its request")
+            parts.append(part)
+            size_bytes -= len(part)
+        return b"".join(parts)

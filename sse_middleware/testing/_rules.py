@@ -137,6 +137,9 @@ def chunks(value: object, body: bytes) -> Tuple[Chunk, ...]:
     total = sum(chunk.size_bytes for chunk in checked)
     if total != len(body):
         raise RecordingError("chunks", f"{total} bytes in all", f"the {len(body)} of the body")
+    duration_s = sum(chunk.delay_s for chunk in checked)
+    if duration_s > _MAX_DELAY_S:  # cut elsewhere, all of it may become one delay
+        raise RecordingError("chunks", f"{shown(duration_s)} seconds in all", "1e9 at most")
     return checked
 
 

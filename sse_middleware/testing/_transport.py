@@ -60,7 +60,7 @@ class TransportBody:
         left_bytes = size_bytes
         while left_bytes and self.end is None:
             try:
-                part = self._response.fp.read1(left_bytes)
+                part = self._response.fp.read1(min(left_bytes, _READ_BYTES))
             except OSError as error:
                 self.end = "reset" if isinstance(error, ConnectionError) else "eof"
             else:

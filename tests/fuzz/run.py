@@ -1,0 +1,152 @@
+"""Fuzzing by coverage, with atheris: ``python tests/fuzz/run.py --seconds 60 [target ...]``.
+
+The seconds are shared by the targets. What was found stays under ``.fuzz/<target>/``: the corpus,
+from which the next run goes on, and of each fault one input, as small as it could be made, with
+its traceback. The exit code is 1 when this run found something.
+
+Each target runs in a process of its own, because libFuzzer ends its process.
+"""
+
+import argparse
+import hashlib
+import importlib
+import re
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+KEPT = HERE.parents[1] / ".fuzz"
+TARGETS = sorted(path.stem for path in HERE.glob("targets/[a-z]*.py"))
+LONGEST_INPUT_BYTES = 8192
+HANGS_AFTER_S = 20
+STARTS_WITHIN_S = 120
+MINIMISES_FOR_S = 20.0
+
+sys.path.insert(0, str(HERE))
+
+
+def main(argv=None):
+    """Run the targets one after the other; the exit code."""
+    parser = argparse.ArgumentParser(description="Fuzz the package by coverage.")
+    parser.add_argument("--seconds", type=float, default=60.0, help="in all (%(default)s)")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(TARGETS))
+    options = parser.parse_args(argv)
+    unknown = set(options.targets) - set(TARGETS)
+    if unknown:
+        parser.error(f"target is {min(unknown)!r}: expected one of {', '.join(TARGETS)}")
+    if options.inside:
+        fuzz(options.targets[0], options.seconds)
+    targets = options.targets or TARGETS
+    print(f"{'target':<10} {'executions':>10} {'edges':>6} {'inputs':>6} {'found':>5}", flush=True)
+    return int(sum(run(target, options.seconds / len(targets)) for target in targets) > 0)
+
+
+def run(target, seconds):
+    """Fuzz one target in a process of its own, and print a line; how many faults it found."""
+    folder = KEPT / target
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    before = set(folder.glob("found-*.bin")) | set(folder.glob("timeout-*"))
+    command = [sys.executable, __file__, "--inside", "--seconds", str(seconds), target]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=seconds + STARTS_WITHIN_S,
+        check=False,
+    )
+    told = done.stderr.decode("utf-8", "replace")
+    executions = re.findall(r"stat::number_of_executed_units: +(\d+)", told) or ["?"]
+    edges, inputs = (re.findall(rf"{name}: (\d+)", told)[-1:] or ["?"] for name in ("cov", "corp"))
+    found = sorted({*folder.glob("found-*.bin"), *folder.glob("timeout-*")} - before)
+    print(
+        f"{target:<10} {executions[0]:>10} {edges[0]:>6} {inputs[0]:>6} {len(found):>5}", flush=True
+    )
+    for path in found:
+        print(f"  {path}\n    {path.with_suffix('.txt').read_text().strip().splitlines()[-1]}")
+    if done.returncode and not found:
+        print(told[-2000:])
+    return len(found) + bool(done.returncode and not found)
+
+
+def fuzz(target, seconds):
+    """In the child: run libFuzzer. It ends the process."""
+    import atheris
+
+    atheris.enabled_hooks.add("str")
+    with atheris.instrument_imports(include=["sse_middleware"]):
+        module = importlib.import_module(f"targets.{target}")
+    folder = KEPT / target
+    for seed in module.seeds():
+        (folder / "corpus" / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+    known = {path.stem for path in folder.glob("found-*.bin")}
+
+    def one_input(data):
+        try:
+            module.check(data)
+        except Exception as error:
+            keep(module.check, data, error, folder, known)
+
+    flags = [
+        f"-max_total_time={max(1, round(seconds))}",
+        f"-max_len={LONGEST_INPUT_BYTES}",
+        f"-timeout={HANGS_AFTER_S}",
+        f"-artifact_prefix={folder}/",
+        "-print_final_stats=1",
+        "-rss_limit_mb=4096",
+    ]
+    atheris.Setup([sys.argv[0], *flags, str(folder / "corpus")], one_input)
+    atheris.Fuzz()
+
+
+def keep(check, data, error, folder, known):
+    """Write the input of a fault that was not known, minimised, and the traceback."""
+    name = f"found-{fault_of(error)}"
+    if name in known:
+        return
+    known.add(name)
+    small = minimised(check, data, fault_of(error))
+    (folder / f"{name}.bin").write_bytes(small)
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    (folder / f"{name}.txt").write_text(f"{small!r}\n\n{''.join(lines)}", encoding="utf-8")
+
+
+def fault_of(error):
+    """What tells one fault from another: the type, and the lines that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-3:]]
+    return hashlib.sha1(" ".join([type(error).__name__, *where]).encode()).hexdigest()[:12]
+
+
+def minimised(check, data, fault):
+    """``data`` with all left out that the fault does not need, as far as the time allows."""
+    gives_up_at = time.monotonic() + MINIMISES_FOR_S
+    size_bytes = max(1, len(data) // 2)
+    while size_bytes:
+        start = 0
+        while start < len(data):
+            shorter = data[:start] + data[start + size_bytes :]
+            if time.monotonic() > gives_up_at:
+                return data
+            if is_faulty(check, shorter, fault):
+                data = shorter
+            else:
+                start += size_bytes
+        size_bytes //= 2
+    return data
+
+
+def is_faulty(check, data, fault):
+    """Whether ``data`` shows that very fault."""
+    try:
+        check(data)
+    except Exception as error:
+        return fault_of(error) == fault
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

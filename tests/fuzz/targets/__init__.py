@@ -1,0 +1,1 @@
+"""The targets: each module has ``seeds()``, inputs to begin with, and ``check(data)``, which raises."""

@@ -1,0 +1,73 @@
+"""`Recording.load` on any pair of files: a `RecordingError` of one line, or what can be replayed."""
+
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from material import SHIPPED, recordings
+
+from sse_middleware.errors import RecordingError
+from sse_middleware.testing import Recording, rechunk
+
+BETWEEN = b"\n--- the .json ---\n"
+SETTINGS = (
+    b'{"status": 200, "headers": {"a": "b"}, "request": {"path": "/v1"}, "end": "eof"}',
+    b'{"chunks": [[0.5, 0], [1e9, 9]]}',
+    b'{"chunks": [[NaN, 9]]}',
+    b'{"status": 1e400, "end": null}',
+    b'{"request": {"body": {"model": "m\\ud800"}}}',
+)
+
+
+@lru_cache(maxsize=None)
+def folder():
+    """Where the files are written, in memory where there is such a place."""
+    in_memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(dir=str(in_memory) if in_memory.is_dir() else None))
+
+
+def forget():
+    """Remove what was written."""
+    shutil.rmtree(str(folder()), ignore_errors=True)
+    folder.cache_clear()
+
+
+def seeds():
+    """The body, then the settings."""
+    pairs = []
+    for path in {*recordings(), *SHIPPED.glob("*.sse")}:
+        settings = path.with_suffix(".json")
+        if settings.exists():
+            pairs.append(path.read_bytes() + BETWEEN + settings.read_bytes())
+    return sorted(pairs, key=len) + [b"data: 1\n\n" + BETWEEN + text for text in SETTINGS]
+
+
+def check(data):
+    """Load; save and load again; cut in every way."""
+    body, found, settings = data.partition(BETWEEN)
+    path = folder() / "r.sse"
+    path.write_bytes(body)
+    path.with_suffix(".json").write_bytes(settings if found else b"{}")
+    try:
+        recording = Recording.load(path)
+    except RecordingError as error:
+        assert "\n" not in str(error), f"an error of several lines: {error!r}"
+        assert "r.json" in str(error)
+        return
+    check_recording(recording)
+
+
+def check_recording(recording):
+    """It is kept as it is, and each way to cut it keeps its bytes and its time."""
+    path = folder() / "again.sse"
+    recording.save(path)
+    assert Recording.load(path) == recording
+    assert b"".join(data for _, data in recording.pieces()) == recording.body
+    duration_s = sum(chunk.delay_s for chunk in recording.chunks)
+    assert repr(recording)
+    for mode in rechunk.MODES:
+        again = mode(recording)
+        assert again.body == recording.body
+        lasts_s = sum(chunk.delay_s for chunk in again.chunks)
+        assert abs(lasts_s - duration_s) <= 1e-6 * max(1.0, duration_s), mode.__name__
