@@ -373,6 +373,16 @@ def test_a_damaged_response_is_told_in_one_line(tmp_path, response, message):
     assert str(caught.value).startswith(str(path) + message)
 
 
+def test_a_body_that_nests_deep_is_told_in_one_line(tmp_path):
+    text = json.dumps({"interactions": [interaction(body="BODY")]})
+    nested = '{"state": [' * 1100 + '""' + "]}" * 1100
+    (tmp_path / "c.json").write_text(text.replace('"BODY"', nested))
+    with pytest.raises(
+        RecordingError, match=r"c\.json.* is (damaged|not JSON) \(maximum recursion"
+    ):
+        Recording.from_cassette(tmp_path / "c.json", index=0)
+
+
 def test_without_pyyaml_one_line_names_what_to_install(tmp_path):
     (tmp_path / "c.yaml").write_text(BY_HAND, encoding="utf-8")
     code = (

@@ -178,7 +178,7 @@ def _body(response: Mapping[str, Any], source: str) -> bytes:
     """The response's body, which vcrpy wrote as ``content`` when it came through httpx."""
     try:
         found = _find_bytes(response.get("body", response.get("content")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"{source}: body", f"damaged ({error})", "text or base64") from None
     return b"" if found is None else found
 

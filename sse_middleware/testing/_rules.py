@@ -139,7 +139,7 @@ def chunks(value: object, body: bytes) -> Tuple[Chunk, ...]:
         raise RecordingError("chunks", f"{total} bytes in all", f"the {len(body)} of the body")
     duration_s = sum(chunk.delay_s for chunk in checked)
     if duration_s > _MAX_DELAY_S:  # cut elsewhere, all of it may become one delay
-        raise RecordingError("chunks", f"{shown(duration_s)} seconds in all", "1e9 at most")
+        raise RecordingError("chunks", f"{shown(duration_s)} s in all", "1e9 or less")
     return checked
 
 

@@ -1,4 +1,4 @@
-"""What the targets share: seeds from the tables and the recordings, and ways to cut and to mutate."""
+"""What the targets share: seeds from the tables and the recordings, ways to cut and to mutate."""
 
 import json
 from pathlib import Path
@@ -31,6 +31,11 @@ def recordings():
 def bodies(limit_bytes=1500):
     """The recorded streams; of the long ones their beginning."""
     return [path.read_bytes()[:limit_bytes] for path in recordings()]
+
+
+def assert_one_line(error):
+    """Whoever made the mistake is told in one line."""
+    assert "\n" not in str(error), f"an error of several lines: {error!r}"
 
 
 def cut(data, seed):

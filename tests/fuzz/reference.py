@@ -1,4 +1,4 @@
-"""A second reading of the standard: slow, of the whole text at once, sharing no code with the package.
+"""A second reading of the standard: slow, of the whole text at once, with no code of the package.
 
 Source: WHATWG HTML 9.2.6, sentence by sentence.
 """

@@ -17,6 +17,6 @@ def test_a_target_holds_on_its_seeds_and_near_them(target):
     random = Random(target)
     for seed in seeds:
         module.check(seed)
-    for number in range(MUTATIONS):
+    for _ in range(MUTATIONS):
         data = mutated(random.choice(seeds), random.choice(seeds), random)
         module.check(data)

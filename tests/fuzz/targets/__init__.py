@@ -1,1 +1,1 @@
-"""The targets: each module has ``seeds()``, inputs to begin with, and ``check(data)``, which raises."""
+"""The targets: each module has ``seeds()`` to begin with, and ``check(data)``, which may raise."""

@@ -2,7 +2,7 @@
 
 import json
 
-from material import rows
+from material import assert_one_line, rows
 from reference import read
 
 from sse_middleware import Event, EventParser, encode, event_stream
@@ -66,7 +66,7 @@ def nested(depth):
 
 
 def mapping_of(data):
-    """Fields, each after a 0xFF: a byte for the key, one for the kind, and the text of the value."""
+    """Fields, each after a 0xFF: a byte for the key, one for the kind, and the value as text."""
     mapping = {}
     for part in data.split(b"\xff")[1:]:
         number = part[0] - 48 if part else 99
@@ -101,7 +101,7 @@ def check(data):
     try:
         frame = encode(mapping)
     except EventError as error:
-        assert "\n" not in str(error), f"an error of several lines: {error!r}"
+        assert_one_line(error)
         refused_by_event(mapping)
         return
     assert all(a is b for pair, was in zip(mapping.items(), before) for a, b in zip(pair, was))

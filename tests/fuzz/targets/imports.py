@@ -3,11 +3,11 @@
 import gzip
 import json
 
-from material import bodies
-from targets.recording import check_recording, folder
+from material import assert_one_line, bodies
 
 from sse_middleware.errors import OptionError, RecordingError
 from sse_middleware.testing import Recording
+from targets.recording import check_recording, folder
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: 7\r\n"
 BODY = b"data: 1\r\n\r\ndata: \xc3\xa9\n\n"
@@ -58,7 +58,8 @@ def seeds():
         json.dumps(CASSETTE).replace('{"string": ', '{"state": [').replace('\\n"}', '\\n"]}'),
         YAML,
         YAML.replace(b"interactions:\n", b""),
-        b"interactions: &a\n- request: {body: &b {state: [*b]}}\n  response: {body: *b}\n",
+        b"- request: {body: &b {state: [*b]}}\n  response: {body: *b, status: 200}\n",
+        b"- request: {}\n  response: {body: {base64_string: !!binary AA==}, status: 200}\n",
     ]
     cassettes = [each.encode() if isinstance(each, str) else each for each in cassettes]
     return [kind + dump for kind in (b"d", b"h") for dump in dumps] + [
@@ -81,6 +82,6 @@ def check(data):
         else:
             recording = Recording.from_curl(path)
     except (RecordingError, OptionError) as error:
-        assert "\n" not in str(error), f"an error of several lines: {error!r}"
+        assert_one_line(error)
         return
     check_recording(recording)

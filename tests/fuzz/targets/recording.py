@@ -1,11 +1,11 @@
-"""`Recording.load` on any pair of files: a `RecordingError` of one line, or what can be replayed."""
+"""`Recording.load` on any two files: a `RecordingError` of one line, or what can be replayed."""
 
 import shutil
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from material import SHIPPED, recordings
+from material import SHIPPED, assert_one_line, recordings
 
 from sse_middleware.errors import RecordingError
 from sse_middleware.testing import Recording, rechunk
@@ -52,8 +52,7 @@ def check(data):
     try:
         recording = Recording.load(path)
     except RecordingError as error:
-        assert "\n" not in str(error), f"an error of several lines: {error!r}"
-        assert "r.json" in str(error)
+        assert_one_line(error)
         return
     check_recording(recording)
 

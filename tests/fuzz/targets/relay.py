@@ -2,7 +2,7 @@
 
 import json
 
-from material import bodies, cut
+from material import assert_one_line, bodies, cut
 from reference import read
 
 from sse_middleware import EventParser, encode
@@ -24,7 +24,7 @@ def relayed(upstream, shape):
         for item in relay(upstream, shape=shape):
             came.append(item)
     except (UpstreamError, EventTooLargeError) as error:
-        assert "\n" not in str(error), f"an error of several lines: {error!r}"
+        assert_one_line(error)
         return came, type(error)
     return came, None
 
