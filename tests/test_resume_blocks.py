@@ -81,11 +81,21 @@ def test_the_id_that_a_client_reads(block, event_id):
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
 def test_a_bom_counts_before_the_first_byte_alone(size):
     bom = b"\xef\xbb\xbf"
-    lost = bom + b"data: b\n\n" + bom + bom + b"id: 1\n" + bom + b"x\r\ndata: c\n\n"
+    lost = (
+        bom
+        + b"data: b\n\nid: sse:end\r"
+        + bom
+        + b"\n\n"
+        + bom
+        + bom
+        + b"id: 1\n"
+        + bom
+        + b"x\r\ndata: c\n\n"
+    )
     text = bom + b"data: a\n\n" + lost + b"data: d\n\n"
     blocks = fed([text[at : at + size] for at in range(0, len(text), size)])
-    assert blocks == [b"data: a\n", b"data: c\n", b"data: d\n"]
-    assert fed([b"\n" + text]) == [b"data: c\n", b"data: d\n"]
+    assert blocks == [b"data: a\n", b"id: sse:end\n", b"data: c\n", b"data: d\n"]
+    assert fed([b"\n" + text]) == blocks[1:]
 
 
 def test_half_a_block_waits_and_can_be_taken():
@@ -123,6 +133,7 @@ def test_many_lines_in_one_piece_are_linear_too(line):
         (b"id: 7\nretry: 5\nid\n", b"retry: 5\n\n"),
         (b"id: 7\n", b""),
         (b"id: sse:end\nid: 7\n", b""),
+        (b"event: x\rid: 7\n", b"event: x\n\n"),
     ],
 )
 def test_what_is_no_event_leaves_without_an_id(block, frame):

@@ -377,9 +377,7 @@ def test_a_body_that_nests_deep_is_told_in_one_line(tmp_path):
     text = json.dumps({"interactions": [interaction(body="BODY")]})
     nested = '{"state": [' * 1100 + '""' + "]}" * 1100
     (tmp_path / "c.json").write_text(text.replace('"BODY"', nested))
-    with pytest.raises(
-        RecordingError, match=r"c\.json.* is (damaged|not JSON) \(maximum recursion"
-    ):
+    with pytest.raises(RecordingError, match=r" is (damaged|not JSON) \(maximum recursion"):
         Recording.from_cassette(tmp_path / "c.json", index=0)
 
 

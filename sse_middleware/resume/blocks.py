@@ -9,7 +9,7 @@ Source: WHATWG HTML 9.2.6.
 """
 
 import re
-from typing import List
+from typing import List, Pattern
 
 from sse_middleware.framing import END_ID
 
@@ -79,7 +79,13 @@ class Blocks:
 
 def _read(block: bytes) -> bytes:
     """The lines of ``block`` that a client may read."""
-    return _LOST_LINE.sub(b"", block) if _BOM in block else block
+    return _left_by(_LOST_LINE, block) if _BOM in block else block
+
+
+def _left_by(lines: Pattern[bytes], block: bytes) -> bytes:
+    """``block`` without these lines, ending in one LF again: the line before may end in CR."""
+    rest = lines.sub(b"", block).rstrip(b"\r\n")
+    return rest + b"\n" if rest else b""
 
 
 def is_event(block: bytes) -> bool:
@@ -105,7 +111,7 @@ def without_id(block: bytes) -> bytes:
     >>> without_id(b"retry: 5\\nid: 7\\n"), without_id(b"id: 7\\n")
     (b'retry: 5\\n\\n', b'')
     """
-    rest = block if _is_end(block) else _ID.sub(b"", block)
+    rest = block if _is_end(block) else _left_by(_ID, block)
     return rest + b"\n" if rest else b""
 
 

@@ -116,7 +116,7 @@ def keep(check, data, error, folder, known):
 
 def fault_of(error):
     """What tells one fault from another: the type, and the lines that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
+    _, *frames = traceback.extract_tb(error.__traceback__)  # the first is of whoever checks
     where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-3:]]
     return hashlib.sha1(" ".join([type(error).__name__, *where]).encode()).hexdigest()[:12]
 
