@@ -257,6 +257,17 @@ def test_an_id_that_is_not_the_channels_gets_what_is_new(make_log, last):
     assert next(follow).data == "new"
 
 
+@pytest.mark.parametrize("digits", [16, 5000])
+def test_an_id_that_was_made_up_of_one_that_was_seen_gets_what_is_new(make_log, digits):
+    channel = Channel("news", make_log())
+    follow = channel.subscribe()
+    channel.publish({"data": "old"})
+    prefix, _, _ = next(follow).id.rpartition("-")
+    follow = channel.subscribe(prefix + "-" + "9" * digits)
+    channel.publish({"data": "new"})
+    assert next(follow).data == "new"
+
+
 def test_an_id_of_another_channel_gets_what_is_new(make_log):
     log = make_log()
     one, other = Channel("one", log), Channel("other", log)

@@ -4,6 +4,7 @@ Every reader keeps its own place in a deque that all share, so that a slow one h
 What a reader has not read when the bounds drop it, it has lost.
 """
 
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -14,6 +15,8 @@ from sse_middleware.resume.frames import Frames, Place, Reader, Subscription
 from sse_middleware.resume.log import Bounds, Owner, checked_owner
 
 __all__ = ["MemoryLog"]
+
+_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)  # int() refuses thousands of digits
 
 
 class MemoryLog:
@@ -93,7 +96,8 @@ class MemoryLog:
         with self._lock:
             _, frames = self._channel(channel)
             epoch, _, number = after.rpartition("-")
-            is_known = epoch == frames.head and _is_number(number) and int(number) <= frames.last
+            is_ours = epoch == frames.head and _NUMBER.fullmatch(number)
+            is_known = bool(is_ours) and int(number) <= frames.last
             return Subscription(self, frames, int(number) if is_known else frames.last)
 
     def waiting_place(self, place: Place) -> Optional[Signal]:
@@ -200,7 +204,3 @@ class _Writer:
 
     def followed_s(self) -> float:
         return self._log.followed_s(self._frames)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
