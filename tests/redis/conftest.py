@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-# backend, client, resume_contract: pytest adds no folder
+# backend, client, resume_contract, resume_machines: pytest adds no folder
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-pytest.register_assert_rewrite("resume_contract")
+pytest.register_assert_rewrite("resume_contract", "resume_machines")
 
 from backend import Server, require  # noqa: E402
 
