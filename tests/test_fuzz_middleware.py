@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+import weakref
 from io import BytesIO
 from queue import Queue
 from types import SimpleNamespace
@@ -515,3 +516,35 @@ class Requests(RuleBasedStateMachine):
 
 Requests.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=25)
 test_any_app_with_any_server_leaves_nothing_behind = Requests.TestCase
+
+
+@pytest.mark.xfail(strict=True, reason="the registry of open streams holds what its server dropped")
+@pytest.mark.parametrize("accept", ["text/event-stream", "*/*"], ids=["in a worker", "inline"])
+def test_a_stream_that_its_server_dropped_unclosed_is_closed(accept):
+    closed = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+
+        def items():
+            try:
+                while True:
+                    yield {"data": "x" * 1000}
+            finally:
+                closed.set()
+
+        return items()
+
+    environ = {"HTTP_ACCEPT": accept}
+    setup_testing_defaults(environ)
+    body = SSEMiddleware(app)(environ, lambda *answer: None)
+    next(iter(body))
+    left = weakref.ref(body)
+    del body
+    gc.collect()
+    try:
+        assert closed.wait(1), "the generator goes on for nobody"
+    finally:
+        if left() is not None:
+            left().close()
+            assert closed.wait(DEADLINE_S)

@@ -5,7 +5,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from material import SHIPPED, assert_one_line, recordings
+from material import assert_one_line, bodies
 
 from sse_middleware.errors import RecordingError
 from sse_middleware.testing import Recording, rechunk
@@ -35,12 +35,12 @@ def forget():
 
 def seeds():
     """The body, then the settings."""
-    pairs = []
-    for path in {*recordings(), *SHIPPED.glob("*.sse")}:
-        settings = path.with_suffix(".json")
-        if settings.exists():
-            pairs.append(path.read_bytes() + BETWEEN + settings.read_bytes())
-    return sorted(pairs, key=len) + [b"data: 1\n\n" + BETWEEN + text for text in SETTINGS]
+    pairs = [BETWEEN.join((b"data: 1\n\n", text)) for text in SETTINGS]
+    for body in {body[:300] for body in bodies()}:
+        half = len(body) // 2
+        chunks = b'{"chunks": [[0.25, %d], [0, 0], [0.5, %d]]}' % (half, len(body) - half)
+        pairs.append(body + BETWEEN + chunks)
+    return sorted(pairs)
 
 
 def check(data):
