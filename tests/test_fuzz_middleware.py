@@ -537,7 +537,8 @@ def test_a_stream_that_its_server_dropped_unclosed_is_closed(accept):
 
     environ = {"HTTP_ACCEPT": accept}
     setup_testing_defaults(environ)
-    body = SSEMiddleware(app)(environ, lambda *answer: None)
+    middleware = SSEMiddleware(app)
+    body = middleware(environ, lambda *answer: None)
     next(iter(body))
     left = weakref.ref(body)
     del body
