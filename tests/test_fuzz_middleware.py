@@ -29,6 +29,7 @@ DEADLINE_S = 10
 #: A long run is asked for with SSE_FUZZ_EXAMPLES=10000.
 EXAMPLES = int(os.environ.get("SSE_FUZZ_EXAMPLES", "60"))
 MAX_STREAMS = 3
+AHEAD_BYTES = 200_000  # what a worker certainly makes though nobody takes it
 HEARTBEAT = re.compile(rb"^: \n\n|^:\n", re.MULTILINE)
 ERROR_EVENT = re.compile(rb"event: error\ndata: \{\"error\":[^\n]*\n\n\Z")
 REASONS = {"end", "error", "disconnect", "max_age", "drain"}
@@ -43,7 +44,7 @@ EVENTS = st.sampled_from(
         {"data": "", "retry": 5},
         Event("c\nd"),
         b"data: e\n\n",
-        {"data": "f" * 40_000},
+        {"data": "f" * 120_000},
     ]
 )
 BYTES = st.sampled_from([b"data: e\n\n", b"data: f\n\n", b"", b"data: " + b"g" * 9_000 + b"\n\n"])
@@ -124,6 +125,8 @@ class Source:
     def __init__(self, plan):
         self.gates = {"item": threading.Event(), "close": threading.Event()}
         self.begun, self.ended, self.closed = [], [], []
+        #: Set when the app waits, or the server's thread does.
+        self.rests = threading.Event()
         self._plan = plan
 
     def items(self):
@@ -131,6 +134,7 @@ class Source:
         try:
             for number, item in enumerate([*self._plan.items, None]):
                 if number == self._plan.waits_at:
+                    self.rests.set()
                     assert self.gates["item"].wait(DEADLINE_S), "nobody opened the gate"
                 if number == self._plan.number_of_failure and self._plan.failure is not EventError:
                     raise self._plan.error("planned")
@@ -457,16 +461,26 @@ class Requests(RuleBasedStateMachine):
         for _ in range(times if request else 0):
             request.order(request.close)
 
-    @rule(index=INDEX)
-    def close_elsewhere(self, index):
+    @rule(index=INDEX, is_awaited=st.booleans())
+    def close_elsewhere(self, index, is_awaited):
         request = self.chosen(index)
-        if request:
-            request.beside(request.close_elsewhere)
+        if request is None:
+            return
+        if is_awaited:  # the app waits in the middle of next(), if it ever waits
+            for _ in range(8):
+                request.order(request.ask)
+            request.order(request.source.rests.set)
+            request.source.gates["close"].set()
+            assert request.source.rests.wait(DEADLINE_S), "neither the app nor the server rests"
+        request.beside(request.close_elsewhere)
 
     @rule(index=INDEX)
     def drop(self, index):
+        """Only of what its worker ends by itself; see the test below for the others."""
         request = self.chosen(index)
-        if request and request.environ["sse_middleware.read_ahead"] is None:
+        if request is None or request.environ["sse_middleware.read_ahead"] is not None:
+            return
+        if sum(map(len, request.plan.frames)) < AHEAD_BYTES:
             request.order(request.drop)
 
     @rule(index=INDEX, gate=st.sampled_from(["item", "close"]))
