@@ -229,7 +229,7 @@ class Request:
 
     def __init__(self, middleware, plan, environ):
         self.plan, self.source, self.environ = plan, Source(plan), environ
-        self.answers, self.received, self.raised = [], [], []
+        self.answers, self.received, self.raised, self.broken = [], [], [], []
         self.body = self.items = None
         self.got_own = self.is_at_end = self.is_closed = self.is_dropped = self.may_be_short = False
         self._orders, self._middleware = Queue(), middleware
@@ -240,7 +240,13 @@ class Request:
 
     def _serve(self):
         for order in iter(self._orders.get, None):
+            self._obey(order)
+
+    def _obey(self, order):
+        try:
             order()
+        except BaseException as error:  # of close(): next() keeps its own
+            self.broken.append(error)
 
     def order(self, order):
         """Have the server's thread do that, after all that it was told before."""
@@ -248,7 +254,7 @@ class Request:
 
     def beside(self, call):
         """Do that in another thread of the server."""
-        self.threads.append(threading.Thread(target=call, daemon=True))
+        self.threads.append(threading.Thread(target=self._obey, args=(call,), daemon=True))
         self.threads[-1].start()
 
     def finish(self):
@@ -294,10 +300,15 @@ class Request:
 
     def close(self):
         """``close()``, as often as it is asked for."""
-        if self.body is not None:
+        if self.body is not None:  # else there is nothing to close
             self.may_be_short |= not self.is_at_end
             self.is_closed = True
             getattr(self.body, "close", tuple)()
+
+    def close_at_last(self):
+        """As a server does that has not closed it yet."""
+        if not self.is_closed:
+            self.close()
 
     def close_elsewhere(self):
         """``close()`` in the middle of ``next()``, of what is not the app's own object."""
@@ -330,6 +341,7 @@ def check(request, was_late):
     """What came, what was raised, and how often what was closed; ``was_late``: the clock moved."""
     check_source(request)
     plan, raised = request.plan, request.raised
+    assert request.broken == []
     assert len(raised) <= 1
     assert None not in request.received, "an item after the end, or before start_response"
     assert all(type(item) is bytes for item in request.received)
@@ -498,7 +510,7 @@ class Requests(RuleBasedStateMachine):
         for request in self.requests:
             for gate in request.source.gates.values():
                 gate.set()
-            request.order(request.close)
+            request.order(request.close_at_last)
             request.finish()
         gc.collect(0)
         gives_up_at = time.monotonic() + DEADLINE_S
