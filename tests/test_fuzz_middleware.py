@@ -27,7 +27,7 @@ from sse_middleware.testing import VirtualClock
 
 DEADLINE_S = 10
 #: A long run is asked for with SSE_FUZZ_EXAMPLES=10000.
-EXAMPLES = int(os.environ.get("SSE_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SSE_FUZZ_EXAMPLES", "150"))
 MAX_STREAMS = 3
 AHEAD_BYTES = 200_000  # what a worker certainly makes though nobody takes it
 HEARTBEAT = re.compile(rb"^: \n\n|^:\n", re.MULTILINE)

@@ -22,7 +22,7 @@ from sse_middleware.testing import VirtualClock  # noqa: E402
 
 DEADLINE_S = 10
 #: A long run is asked for with SSE_FUZZ_EXAMPLES=10000.
-EXAMPLES = int(os.environ.get("SSE_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SSE_FUZZ_EXAMPLES", "150"))
 MAX_EVENTS, MAX_BYTES, MAX_STREAMS, MAX_AGE_S, LINGER_S = 4, 60, 3, 100, 10
 INDEX = st.integers(0, 5)
 
