@@ -317,8 +317,8 @@ class Request:
 
     @staticmethod
     def is_ours(body):
-        """Whether the middleware made it; else it is what the app returned."""
-        return type(body).__module__.startswith("sse_middleware")
+        """Whether the middleware made it; else it is what the app returned, or behaves as that."""
+        return type(body).__module__ in ("sse_middleware.inline", "sse_middleware.serving")
 
     def drop(self):
         """Forget what was to be iterated, without closing it."""

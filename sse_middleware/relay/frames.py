@@ -62,7 +62,7 @@ class Frames:
         if self._at_start and line.startswith(_BOM):
             line = line[len(_BOM) :]
         self._at_start = False
-        if line.startswith(b":"):
+        if line.startswith((b":", _BOM)):  # the latter is a field that no client knows
             return
         if line == b"\r" and self._raw.endswith(b"\r\n"):
             line = b"\r\n"  # its other half is still on its way, and will be one more blank line
