@@ -83,3 +83,22 @@ def test_one_byte_order_mark_is_dropped_also_before_a_comment():
         f for piece in (b"\xef", b"\xbb\xbf: hi\n", b"\ndata: 1\n\n") for f in frames.feed(piece)
     ]
     assert [frame.raw for frame in came] == [b"data: 1\n\n"]
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("stream", "raw"),
+    [
+        pytest.param(BOM + BOM + b"data: 0\n\ndata: 1\n\n", [b"data: 1\n\n"], id="second"),
+        pytest.param(b": c\n" + BOM + b"data: 0\n\n", [], id="after a comment"),
+        pytest.param(
+            b"\n\n" + BOM + b"event: x\ndata: 1\n\n", [b"data: 1\n\n"], id="after blank lines"
+        ),
+    ],
+)
+def test_a_line_that_begins_with_a_later_byte_order_mark_is_no_field(stream, raw):
+    frames = list(Frames().feed(stream))
+    assert [frame.raw for frame in frames] == raw
+    assert [frame.event for frame in frames] == EventParser().feed(stream)
