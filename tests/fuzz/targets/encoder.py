@@ -82,6 +82,8 @@ def seeds():
     """The fields of the encoding table, and one of each kind of value."""
     inputs = [row["input"] for row in rows("encode-roundtrip.jsonl")]
     kinds = [b"\xff0%cabc\xff2i7\xff3i5" % kind for kind in b"sojihfbtdluT"]
+    breaks = ("\r", "\n", "\0", "\u2028", "\ud800", " ", ":")
+    inputs += [{"data": "", name: f"a{text}b"} for name in KEYS for text in breaks]
     return [b"".join(map(field, each.items())) for each in inputs] + kinds
 
 

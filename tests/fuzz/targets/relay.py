@@ -2,7 +2,7 @@
 
 import json
 
-from material import assert_one_line, bodies, cut
+from material import assert_one_line, bodies, cut, streams
 from reference import read
 
 from sse_middleware import EventParser, encode
@@ -13,8 +13,11 @@ SHAPES = ("text", "openai")
 
 
 def seeds():
-    """One byte for the cuts, then the stream."""
-    return [b"\1" + body for body in bodies(6000)]
+    """One byte for the cuts, then the stream; vendors differ in their line ends too."""
+    whole = bodies(6000)
+    for end in (b"\r\n", b"\r"):
+        whole += [body.replace(b"\n", end) for body in bodies()[:5]]
+    return [bytes([number % 256]) + body for number, body in enumerate([*whole, *streams()])]
 
 
 def relayed(upstream, shape):
