@@ -32,13 +32,25 @@ def relayed(upstream, shape):
     return came, None
 
 
+def told(outcome, stream):
+    """What a client sees; byte for byte, but for a blank line in CRLF after a line in CR.
+
+    There the LF may come too late for the frame, and is one more blank line.
+    """
+    items, error = outcome
+    if b"\r\r\n" not in stream:
+        return outcome
+    frames = [item if isinstance(item, bytes) else encode(item) for item in items]
+    return [EventParser().feed(frame) for frame in frames], error
+
+
 def check(data):
     """However it is cut; each event is one; dicts in place of the bytes say the same."""
     seed, stream = data[:1], data[1:]
     pieces = cut(stream, seed) or [b""]
     for shape in SHAPES:
         whole = relayed([stream], shape)
-        assert relayed(pieces, shape) == whole
+        assert told(relayed(pieces, shape), stream) == told(whole, stream)
         for item in whole[0]:
             frame = item if isinstance(item, bytes) else encode(item)
             assert len(EventParser().feed(frame)) == 1, f"{frame!r} is not one event"
