@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 from material import mutated
+
 from run import TARGETS
 
 MUTATIONS = 300
