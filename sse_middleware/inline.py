@@ -1,5 +1,7 @@
 """A stream that runs in the thread of the server: each frame is made when the server asks."""
 
+import sys
+
 from sse_middleware.current import CurrentStream, hide, show, showing
 from sse_middleware.registry import Registry
 from sse_middleware.serving import Pace
@@ -71,6 +73,11 @@ class Inline:
                 self._finish("disconnect")
             self._finish("error" if self._stream.failed else "end")
             self._frames.close()
+
+    def __del__(self) -> None:
+        """A server that drops a response unclosed, as test clients may, ends it all the same."""
+        if not self._is_closing and not sys.is_finalizing():
+            self.close()
 
     def wake(self) -> None:
         """Nothing to wake: the server's thread is in the app, or looks by itself."""

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from typing import Any, Callable, Set
+import weakref
+from typing import Any, Callable, Dict
 
 from sse_middleware.current import CurrentStream
 from sse_middleware.worker import running
@@ -21,17 +22,17 @@ class Registry:
     def __init__(self, observer: object) -> None:
         self.is_draining = False
         self._observer = observer
-        self._open: Set[Any] = set()
+        # By id and weakly, so that a response that its server drops unclosed can end.
+        self._open: Dict[int, weakref.ref[Any]] = {}
 
     def opened(self, response: Any, stream: CurrentStream) -> None:
         """The server was told that a stream begins. ``response.wake()`` makes it look again."""
-        self._open.add(response)
+        self._open[id(response)] = weakref.ref(response)
         self._tell("opened", stream)
 
     def closed(self, response: Any, stream: CurrentStream, reason: str) -> None:
         """A stream is over: end, error, disconnect, max_age or drain."""
-        if response in self._open:
-            self._open.discard(response)
+        if self._open.pop(id(response), None) is not None:
             self._tell("closed", stream, reason)
 
     def heartbeat(self, stream: CurrentStream) -> None:
@@ -41,8 +42,10 @@ class Registry:
     def drain(self, timeout_s: float) -> bool:
         """Ask every stream to end, and wait; whether all had ended in time."""
         self.is_draining = True
-        for response in list(self._open):
-            response.wake()
+        for found in list(self._open.values()):
+            response = found()
+            if response is not None:
+                response.wake()
         gives_up_at = time.monotonic() + timeout_s
         while self._is_busy() and time.monotonic() < gives_up_at:
             time.sleep(0.02)  # a lock would be unsafe in a signal handler, where this may run

@@ -7,6 +7,7 @@ for a second afterwards is opened with the first comment.
 """
 
 import random
+import sys
 from typing import Any, Callable, Iterable, NamedTuple, Optional
 
 from sse_middleware.clock import Clock
@@ -151,6 +152,11 @@ class Serving:
             else:
                 self._abandon("disconnect")
         self._hand.cancel()
+
+    def __del__(self) -> None:
+        """A server that drops a response unclosed, as test clients may, ends it all the same."""
+        if not self._is_over and not sys.is_finalizing():
+            self.close()
 
     def wake(self) -> None:
         """Look again whether it is time to end; from any thread."""

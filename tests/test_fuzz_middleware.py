@@ -551,7 +551,6 @@ Requests.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count
 test_any_app_with_any_server_leaves_nothing_behind = Requests.TestCase
 
 
-@pytest.mark.xfail(strict=True, reason="the registry of open streams holds what its server dropped")
 @pytest.mark.parametrize("accept", ["text/event-stream", "*/*"], ids=["in a worker", "inline"])
 def test_a_stream_that_its_server_dropped_unclosed_is_closed(accept):
     closed = threading.Event()
