@@ -108,20 +108,20 @@ def test_half_a_block_waits_and_can_be_taken():
 
 def test_the_work_is_linear_in_the_bytes():
     def seconds(count):
-        blocks, began = Blocks(), time.perf_counter()
+        blocks, began = Blocks(), time.thread_time()
         for _ in range(count):
             blocks.feed(b"a")
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
-    seconds(1000)
-    assert seconds(80_000) < 30 * max(seconds(8_000), 0.001)
+    few = min(seconds(8_000) for _ in range(3))
+    assert min(seconds(80_000) for _ in range(3)) < 30 * few
 
 
 @pytest.mark.parametrize("line", [b"\n", b"a\n"], ids=["blank lines", "lines"])
 def test_many_lines_in_one_piece_are_linear_too(line):
-    began = time.perf_counter()
+    began = time.thread_time()
     Blocks().feed(line * 300_000)
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize(
