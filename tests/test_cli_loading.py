@@ -141,7 +141,9 @@ REFUSED = {
     "./chat.py": "module is './chat.py', a path: expected its name: chat",
     "package/web.py:app": "module is 'package/web.py', a path: expected its name: package.web",
     "package/web": "module is 'package/web', a path: expected its name: package.web",
-    "/srv/chat.py": "module is '/srv/chat.py', a path: expected its name: chat",
+    "/srv/chat.py": "module is '/srv/chat.py', a path: expected its name: chat, in the folder /srv",
+    "../chat.py": "module is '../chat.py', a path: expected its name: chat, in the folder {above}",
+    "package/../chat.py": "module is 'package/../chat.py', a path: expected its name: chat",
     "nowhere": "module is 'nowhere', not found: " + HERE,
     "nowhere.at.all": "module is 'nowhere.at.all', not found (No module named 'nowhere'): " + HERE,
     "package.api": "module is 'package.api', not found: " + HERE,
@@ -167,7 +169,30 @@ REFUSED = {
 def test_what_is_no_app_is_told_with_what_would_be_one(text, message, folder):
     with pytest.raises(OptionError) as caught:
         load_app("" if text == "nothing" else text)
-    assert str(caught.value) == message.replace("{folder}", str(folder))
+    told = message.replace("{folder}", str(folder)).replace("{above}", str(folder.parent))
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "taken"),
+    [
+        ("json", "json.py", os.__file__.replace("os.py", os.path.join("json", "__init__.py"))),
+        ("json:app", "json/__init__.py", os.path.join("json", "__init__.py")),
+        ("json.web", "json/__init__.py", os.path.join("json", "__init__.py")),
+        ("sys", "sys.py", "a part of Python"),
+    ],
+    ids=["a module", "with a name", "a package", "built in"],
+)
+def test_a_module_whose_name_is_taken_is_told_of_both(text, file, taken, folder):
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text(FILES["wsgi.py"])
+    with pytest.raises(OptionError) as caught:
+        load_app(text)
+    assert f"{taken} and not {folder / file}: expected a name of its own" in str(caught.value)
+
+
+def test_a_module_that_is_imported_already_is_not_taken_by_itself():
+    assert load_app("wsgi") is load_app("wsgi")
 
 
 FAILED = {

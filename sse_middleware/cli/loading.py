@@ -63,13 +63,18 @@ def _parsed(text: str) -> _Target:
 
 
 def _as_name(path: str) -> str:
-    stem = os.path.splitext(os.path.normpath(path))[0]
-    return os.path.basename(stem) if os.path.isabs(stem) else stem.replace(os.sep, ".").lstrip(".")
+    stem = os.path.splitext(os.path.abspath(path))[0]
+    here = os.path.join(os.getcwd(), "")
+    if stem.startswith(here):
+        return stem[len(here) :].replace(os.sep, ".")
+    folder, name = os.path.split(stem)
+    return f"{name}, in the folder {folder}"
 
 
 def _imported(name: str) -> ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    _check_not_taken(name)
     try:
         module: ModuleType = _theirs(lambda: import_module(name), name)
     except ModuleNotFoundError as error:
@@ -77,6 +82,18 @@ def _imported(name: str) -> ModuleType:
         expected = f"one that is installed, or in {os.getcwd()}"
         raise OptionError("module", f"{shown(name)}, not found{told}", expected) from None
     return module
+
+
+def _check_not_taken(name: str) -> None:
+    """What is imported already, such as json, would be taken for a module that is here."""
+    top = name.partition(".")[0]
+    for own in (os.path.abspath(f"{top}.py"), os.path.abspath(os.path.join(top, "__init__.py"))):
+        if top not in sys.modules or not os.path.isfile(own):
+            continue
+        taken = getattr(sys.modules[top], "__file__", None) or "a part of Python"
+        if os.path.realpath(taken) != os.path.realpath(own):
+            measured = f"{shown(top)}, which is {taken} and not {own}"
+            raise OptionError("module", measured, "a name of its own: rename the file")
 
 
 def _theirs(call: Callable[[], Any], name: str) -> Any:
