@@ -155,7 +155,7 @@ def test_a_stream_over_tls_is_watched_as_any_other(tls_server, tmp_path, capsys,
     assert check(tls_server(RIGHT, STOP).url) == 0
     assert "Arrival:     one by one" in capsys.readouterr().out
     assert check(tls_server([HEAD, None]).url, "--timeout", "0.4") == 1
-    assert "headers came, and then nothing" in capsys.readouterr().out
+    assert "headers came, and no event" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -11,7 +11,7 @@ import pytest
 
 from sse_middleware.cli import COMMANDS
 from sse_middleware.doctor import ask, examine, report_lines, report_object
-from sse_middleware.doctor.codes import CODES
+from sse_middleware.doctor.codes import CODES, STATUS_FIXES
 from sse_middleware.doctor.fixes import FIXES
 from sse_middleware.doctor.layers import LAYERS
 
@@ -64,6 +64,8 @@ def section(name):
     code = CODES[name]
     text = f"### {name}\n\n**{code.severity.capitalize()}:** {code.what}.\n\n"
     text += f"{code.meaning}\n\n**The fix:** {code.fix}\n"
+    for statuses, told in STATUS_FIXES.items() if name == "status" else ():
+        text += f"\n**{', '.join(map(str, statuses))}.** {told}\n"
     for layer, fix in FIXES.get(name, {}).items():
         text += f"\n**{LAYERS[layer]}.** {fix.say}\n"
         if fix.lines:

@@ -7,7 +7,13 @@ import pytest
 from sse_middleware.doctor.again import Again
 from sse_middleware.doctor.arrival import judge
 from sse_middleware.doctor.asking import ask
-from sse_middleware.doctor.codes import CODES, SEVERITIES, code_of
+from sse_middleware.doctor.codes import (
+    CODES,
+    SEVERITIES,
+    STATUS_FIXES,
+    code_of,
+    fix_of_status,
+)
 from sse_middleware.doctor.evidence import Evidence
 from sse_middleware.doctor.findings import findings_of
 from sse_middleware.doctor.fixes import FIXES
@@ -59,6 +65,10 @@ EACH = {
     "bundled": evidence([(n / 4, b"data: 1\n\n" * 2) for n in range(1, 6)]),
     "cannot-tell": evidence([(0.1, b"data: 1\n\n" * 3)]),
     "nothing-yet": evidence([], end="left", ended_at_s=10.0),
+    "no-blank-line": evidence([(n, b"data: 1\n") for n in (1, 2, 9)], end="left"),
+    "no-blank-line with comments": evidence([(1, b":\ndata: 1\n")], end="left"),
+    "no-events": evidence([]),
+    "no-events but a comment": evidence([(0.1, b"retry: 5000\n\n:\n\n")]),
     "cut": evidence(UNMARKED, end="cut", ended_at_s=0.7),
     "cut-in-silence": evidence(UNMARKED, end="cut", ended_at_s=2.6),
     "cut-in-silence that looks whole": evidence(
@@ -68,6 +78,7 @@ EACH = {
     "no-end-signal": evidence(UNMARKED, end="closed"),
     "one-at-a-time": evidence(headers={"Connection": "close"}),
     "no-heartbeat": evidence([(0.1, b"data: 1\n\n"), (25.0, b"data: 2\n\n")]),
+    "heartbeat-unseen": evidence(UNMARKED, end="left", ended_at_s=10.0),
     "restarts": evidence(UNMARKED, again="restarts"),
     "error-event": evidence([(0.1, b"data: 1\n\n"), (0.6, b"event: error\ndata: x\n\n")]),
     "cors": evidence(given=[("Origin", "http://a")]),
@@ -131,6 +142,11 @@ def test_each_code_has_its_evidence_here():
 )
 def test_what_is_right_is_left_alone(seen):
     assert names(seen) == []
+
+
+def test_the_end_of_an_event_that_a_compressor_may_hold_is_not_missed():
+    half = [(1, gzip.compress(b"data: 1\n"))]
+    assert "nothing-yet" in names(evidence(half, {"Content-Encoding": "gzip"}, end="left"))
 
 
 def test_of_many_problems_of_one_code_the_first_are_told():
@@ -200,11 +216,47 @@ def test_who_holds_compressed_events_back_is_known(head, layers):
         ("status 204", "204 OK"),
         ("cut", "after 0.7 s, 0.1 s after what came last"),
         ("no-heartbeat", "25 s without an event or a comment"),
+        ("no-blank-line", "24 bytes within 10 s, the last of them inside an event"),
+        ("redirected", "once, to http://h/stream"),
     ],
 )
 def test_the_evidence_in_words(name, told):
     [finding] = findings_of(EACH[name])
     assert finding.evidence == told
+
+
+@pytest.mark.parametrize("status", [204, 401, 404, 405, 500, 502, 503, 504])
+def test_what_helps_depends_on_the_status(status):
+    [finding] = findings_of(evidence([], status=status))
+    assert finding.fix == fix_of_status(status) != CODES["status"].fix
+
+
+def test_any_other_status_has_the_fix_of_its_code():
+    [finding] = findings_of(evidence([], status=418))
+    assert finding.fix == CODES["status"].fix
+
+
+def test_the_words_for_a_status_fit_into_a_report():
+    assert all(fix.endswith(".") for fix in STATUS_FIXES.values())
+    statuses = [status for statuses in STATUS_FIXES for status in statuses]
+    assert len(statuses) == len(set(statuses))
+
+
+def test_the_fix_of_a_line_that_is_lost_names_its_most_frequent_cause():
+    assert "each line of the text a data: of its own" in code_of("SSE104").fix
+
+
+@pytest.mark.parametrize(
+    ("server", "layers"), [("waitress", []), ("gunicorn", ["gunicorn"]), (None, ["uwsgi"])]
+)
+def test_a_server_that_is_named_clears_the_others(server, layers):
+    date = None if server is None else GOOD["Date"]
+    seen = evidence(UNMARKED, {"Server": server, "Date": date}, end="cut")
+    assert fixes(seen, "cut") == layers
+
+
+def test_behind_an_unknown_server_each_may_be_the_cause():
+    assert fixes(evidence(UNMARKED, {"Server": "x"}, end="cut"), "cut") == list(FIXES["cut"])
 
 
 @pytest.mark.parametrize("name", CODES)

@@ -147,6 +147,13 @@ def test_the_object_has_each_finding_with_its_fixes(raw_server):
     assert burst["fixes"][0]["lines"] == "proxy_buffering off;\nuwsgi_buffering off;"
 
 
+def test_what_helps_against_a_status_is_told_in_both(raw_server):
+    evidence = seen(raw_server, [b"HTTP/1.1 405 Not Here\r\nContent-Length: 0\r\n\r\n"])
+    [finding] = report_object(evidence)["findings"]
+    assert finding["fix"].startswith("Ask by the method")
+    assert any(line.startswith("  fix:  Ask by the method") for line in report_lines(evidence))
+
+
 def test_no_answer_is_a_report_too(raw_server):
     evidence = examine(ask(raw_server([None]).url), 0.2)
     assert "  no answer in 0.2 s" in report_lines(evidence)

@@ -4,11 +4,11 @@ This is the one place where they are written. Reports and ``docs/check.md`` are 
 faults of framing and of headers keep the codes of ``check_framing``, and its words.
 """
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Tuple
 
 from sse_middleware.testing._framing_rules import RULES
 
-__all__ = ["CODES", "SEVERITIES", "Code", "code_of"]
+__all__ = ["CODES", "SEVERITIES", "STATUS_FIXES", "Code", "code_of", "fix_of_status"]
 
 #: From bad to harmless. The last has no part in the exit code.
 SEVERITIES = ("error", "warning", "note")
@@ -38,7 +38,7 @@ CODES: Dict[str, Code] = {
         "the status is not 200",
         "EventSource takes no other status: it fails for good and does not ask again. (204 is the "
         "way to tell it so.)",
-        "Answer 200, and report what goes wrong later in an event. See the text of the answer.",
+        "See the text of the answer. What goes wrong later in a stream is reported in an event.",
     ),
     "content-type": Code(
         "error",
@@ -81,11 +81,25 @@ CODES: Dict[str, Code] = {
     ),
     "nothing-yet": Code(
         "warning",
-        "headers came, and then nothing",
+        "headers came, and no event",
         "Not even a comment came in the time given, so that nobody can tell this stream from a "
         "dead one, and proxies will cut it. A compressor or a buffer may hold back what was sent.",
         "Send heartbeats: the middleware does, for a stream that runs in a worker. Give "
         "--timeout more seconds than heartbeat has.",
+    ),
+    "no-blank-line": Code(
+        "error",
+        "bytes came, and no event",
+        "Only a blank line ends an event. What came has none: a browser waits for it, and shows "
+        "nothing.",
+        r'End every event with a blank line: f"data: {text}\n\n". The middleware does, for dicts.',
+    ),
+    "no-events": Code(
+        "warning",
+        "the stream ended without an event",
+        "An EventSource sees nothing and asks again, and again.",
+        "See what the app yields for this request, and its log. The middleware answers so, with "
+        "retry: 5000, where max_streams are open.",
     ),
     "cut": Code(
         "error",
@@ -124,6 +138,13 @@ CODES: Dict[str, Code] = {
         "Proxies cut a connection on which nothing comes: nginx and Apache after 60 s, by their "
         "defaults, and others sooner.",
         "Send a comment every 15 s: the middleware does, for a stream that runs in a worker.",
+    ),
+    "heartbeat-unseen": Code(
+        "note",
+        "whether there are heartbeats cannot be told",
+        "A silence had none, and was shorter than the 15 s after which the middleware, for one, "
+        "sends one. Without any, proxies cut a silent stream, most of them after 60 s.",
+        "Give --timeout 30.",
     ),
     "restarts": Code(
         "warning",
@@ -191,7 +212,31 @@ CODES: Dict[str, Code] = {
         "Use the address at its end.",
     ),
 }
+#: What helps against a status that is not 200; every other one has the fix of its code.
+STATUS_FIXES: Dict[Tuple[int, ...], str] = {
+    (204,): "Answer 204 only to who comes back when all is said; the first request gets 200.",
+    (400, 415, 422): "See the text of the answer. Give by --data and --header what the page sends.",
+    (401, 403, 407): "Give by --header what the page sends, such as 'Cookie: ...'. An EventSource "
+    "sends cookies, and no header of the page's own.",
+    (404, 410): "See whether the path is right, and whether a proxy changes it on its way.",
+    (405, 501): "Ask by the method that the app takes here: --data '{...}' makes it a POST. An "
+    "EventSource can only GET; the answer to a POST is read by fetch.",
+    (406,): "Let the app answer a request whose Accept is text/event-stream.",
+    (429,): "Ask again later. An EventSource stays away for good: send it away by a stream that "
+    "says retry: 5000 and ends.",
+    (500,): "See the log of the app's server: the app failed before its first event.",
+    (502,): "See whether the app's server runs, and listens where the proxy asks for it; the log "
+    "of the proxy says why it got no answer.",
+    (503,): "See whether the app's server runs and has threads left.",
+    (504,): "See why the app's server is silent: its threads may all be taken. A stream should "
+    "send its headers at once; in a worker of the middleware it does so after a second.",
+}
 _SEVERITY_OF_RULES = {"SSE302": "note", "SSE303": "error", "SSE306": "warning", "SSE307": "note"}
+#: What the fix of a rule does not say, of its most frequent cause.
+_MORE_OF_RULES = {
+    "SSE104": " Where the line is the rest of a text with a newline in it, give each line of the "
+    "text a data: of its own, as the middleware does, or send JSON."
+}
 
 
 def code_of(name: str) -> Code:
@@ -200,4 +245,11 @@ def code_of(name: str) -> Code:
         return CODES[name]
     rule = RULES[name]
     severity = _SEVERITY_OF_RULES.get(name, "error")
-    return Code(severity, f"{rule.name}: {rule.fault}", rule.harm, f"{rule.fix}.")
+    fix = f"{rule.fix}.{_MORE_OF_RULES.get(name, '')}"
+    return Code(severity, f"{rule.name}: {rule.fault}", rule.harm, fix)
+
+
+def fix_of_status(status: int) -> str:
+    """What helps against a status that is not 200."""
+    found = (fix for statuses, fix in STATUS_FIXES.items() if status in statuses)
+    return next(found, CODES["status"].fix)

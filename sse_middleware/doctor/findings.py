@@ -2,25 +2,32 @@
 
 from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence
 
-from sse_middleware.doctor.codes import SEVERITIES, Code, code_of
+from sse_middleware.doctor.codes import SEVERITIES, Code, code_of, fix_of_status
 from sse_middleware.doctor.evidence import Evidence
 from sse_middleware.doctor.fixes import FIXES, Fix
+from sse_middleware.doctor.layers import APP_SERVERS
 from sse_middleware.headers import find_header
 from sse_middleware.testing._framing_headers import header_problems
 
 __all__ = ["Finding", "findings_of"]
 
 _LONG_SILENCE_S = 20.0
+_SHORT_SILENCE_S = 5.0  # after which nobody has to send a heartbeat
 _TIMEOUT_S = 0.7  # the shortest that anybody sets, less what HAProxy may be late
 _SHOWN_OF_EACH = 3  # problems of one code
 
 
 class Finding(NamedTuple):
-    """One fault. ``suspects`` are the layers that may have caused it, [] where any may."""
+    """One fault.
+
+    ``suspects`` are the layers that may have caused it, [] where any may; ``status`` is that of an
+    answer without a stream.
+    """
 
     name: str
     evidence: str
     suspects: Sequence[str] = ()
+    status: int = 0
 
     @property
     def code(self) -> Code:
@@ -29,10 +36,17 @@ class Finding(NamedTuple):
 
     @property
     def fixes(self) -> Dict[str, Fix]:
-        """By layer: those of the suspects, or where none of them has any, all that are known."""
+        """By layer: those of the suspects, or where none of them has any, all that can be."""
         known = FIXES.get(self.name, {})
         named = {layer: known[layer] for layer in self.suspects if layer in known}
-        return named or known
+        # An app has one server: who is named as it clears the others.
+        others = APP_SERVERS if APP_SERVERS.intersection(self.suspects) else ()
+        return named or {layer: fix for layer, fix in known.items() if layer not in others}
+
+    @property
+    def fix(self) -> str:
+        """What helps whoever is the cause."""
+        return fix_of_status(self.status) if self.name == "status" else self.code.fix
 
 
 def findings_of(evidence: Evidence) -> List[Finding]:
@@ -49,9 +63,10 @@ def _answer(seen: Evidence) -> Iterator[Finding]:
             told += f", though HEAD was answered {seen.head.status} in {seen.head.ended_at_s:.1f} s"
         yield Finding("no-answer", told, seen.layers)
     elif heard.status != 200:
-        yield Finding("status", f"{heard.status} {heard.reason}".strip())
+        yield Finding("status", f"{heard.status} {heard.reason}".strip(), status=heard.status)
     if seen.redirects:
-        yield Finding("redirected", f"{len(seen.redirects)} times, to {heard.asked.shown_url}")
+        times = "once" if len(seen.redirects) == 1 else f"{len(seen.redirects)} times"
+        yield Finding("redirected", f"{times}, to {heard.asked.shown_url}")
 
 
 def _headers(seen: Evidence) -> Iterator[Finding]:
@@ -109,9 +124,17 @@ def _arrival(seen: Evidence) -> Iterator[Finding]:
         yield Finding(kind, told, seen.layers)
     elif kind == "unknown":
         yield Finding("cannot-tell", told)
+    elif kind in ("nothing", "idle") and _has_no_blank_line(seen):
+        told = f"{len(seen.heard.body)} bytes within {seen.timeout_s:g} s"
+        yield Finding("no-blank-line", f"{told}, the last of them inside an event")
     elif kind == "nothing" and seen.heard.end == "left":
         told = f"headers after {seen.heard.headers_at_s:.2f} s, nothing until {seen.timeout_s:g} s"
         yield Finding("nothing-yet", told, seen.compressors or seen.layers)
+
+
+def _has_no_blank_line(seen: Evidence) -> bool:
+    """A compressor may hold the end of an event back."""
+    return seen.heard.end == "left" and seen.stream.is_open and not seen.is_encoded
 
 
 def _framing(seen: Evidence) -> Iterator[Finding]:
@@ -141,6 +164,14 @@ def _end(seen: Evidence) -> Iterator[Finding]:
     last = seen.stream.last
     if last is not None and last.event is not None and last.event.event == "error":
         yield Finding("error-event", f"data: {last.event.data}")
+    if heard.end in ("whole", "closed") and _has_no_event(seen):
+        yield Finding("no-events", told)
+
+
+def _has_no_event(seen: Evidence) -> bool:
+    """Nor a fault that tells why."""
+    stream = seen.stream
+    return bool(stream.reads is not None and not (stream.events or stream.last or stream.problems))
 
 
 def _is_cut_in_silence(seen: Evidence) -> bool:
@@ -165,8 +196,13 @@ def _server(seen: Evidence) -> Iterator[Finding]:
 
 def _silence(seen: Evidence) -> Iterator[Finding]:
     silence_s = seen.longest_silence_s
-    if seen.is_stream and silence_s > _LONG_SILENCE_S and not seen.stream.comments:
-        yield Finding("no-heartbeat", f"{silence_s:.0f} s without an event or a comment")
+    if not seen.is_stream or seen.stream.comments:
+        return
+    told = f"{silence_s:.0f} s without an event or a comment"
+    if silence_s > _LONG_SILENCE_S:
+        yield Finding("no-heartbeat", told)
+    elif silence_s > _SHORT_SILENCE_S and seen.heard.end == "left" and seen.stream.events:
+        yield Finding("heartbeat-unseen", told)
 
 
 def _return(seen: Evidence) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import List, Tuple
 
 from sse_middleware.doctor.probe import Heard
 
-__all__ = ["LAYERS", "compressors_of", "layers_of", "likely_layers"]
+__all__ = ["APP_SERVERS", "LAYERS", "compressors_of", "layers_of", "likely_layers"]
 
 #: What fixes are known for, by their names in reports.
 LAYERS = {
@@ -24,6 +24,10 @@ LAYERS = {
     "uwsgi": "uWSGI",
     "flask-compress": "Flask-Compress",
     "django": "Django",
+}
+#: Of which an app has one.
+APP_SERVERS = {
+    *("gunicorn", "uwsgi", "waitress", "Werkzeug", "wsgiref", "cheroot", "granian", "uvicorn"),
 }
 #: A header, a pattern of its value, and whom it names.
 _SIGNS: List[Tuple[str, str, str]] = [

@@ -86,7 +86,7 @@ def findings_told(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.evidence:
             yield f"{_LEVEL}seen: {finding.evidence}"
         yield f"{_LEVEL}why:  {finding.code.meaning}"
-        yield f"{_LEVEL}fix:  {finding.code.fix}"
+        yield f"{_LEVEL}fix:  {finding.fix}"
         for layer, fix in finding.fixes.items():
             yield from _fix(layer, fix)
         yield ""

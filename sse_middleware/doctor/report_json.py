@@ -62,7 +62,7 @@ def _finding(finding: Finding) -> Dict[str, Any]:
         "what": code.what,
         "evidence": finding.evidence,
         "meaning": code.meaning,
-        "fix": code.fix,
+        "fix": finding.fix,
         "fixes": [
             {"layer": layer, "say": fix.say, "lines": fix.lines}
             for layer, fix in finding.fixes.items()

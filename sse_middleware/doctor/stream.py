@@ -57,6 +57,7 @@ class Stream:
     problems: List[Problem] = field(default_factory=list)
     retry_ms: Optional[int] = None
     last_event_id: str = ""
+    is_open: bool = False  # inside an event
 
     @property
     def events(self) -> List[Block]:
@@ -109,6 +110,7 @@ class _Reader:
             self._size_bytes += len(read.data)
             is_open = self._is_inside or self._lines.is_open
             self._open_since_s = read.at_s if is_open else None
+            self._stream.is_open = is_open
         self._stream.retry_ms = self._parser.retry_ms
         self._stream.last_event_id = self._parser.last_event_id
 
