@@ -99,6 +99,7 @@ EACH = {
     "transformable": evidence(headers={"Cache-Control": "no-cache"}),
     "redirected": evidence(redirects=["http://h/"]),
     "SSE105": evidence([*UNMARKED, (1.1, b"data: 3")]),
+    "SSE105 and no event": evidence([(0.1, b"data: 3")]),
     "SSE104": evidence([(0.1, b"Data: 1\n\n"), *SLOW[1:]]),
     "SSE302": evidence(headers={"Content-Type": "text/event-stream"}),
     "SSE303": evidence(headers={"Content-Length": "60"}),
