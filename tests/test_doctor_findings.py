@@ -244,7 +244,7 @@ def test_the_words_for_a_status_fit_into_a_report():
 
 
 def test_the_fix_of_a_line_that_is_lost_names_its_most_frequent_cause():
-    assert "each line of the text a data: of its own" in code_of("SSE104").fix
+    assert "each line of a text a data: of its own" in code_of("SSE104").fix
 
 
 @pytest.mark.parametrize(

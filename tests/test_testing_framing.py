@@ -223,7 +223,7 @@ def test_a_problem_says_at_which_byte_of_which_event(body, told):
     [
         (b"data: a\nb\n\n", "a line break in a text begins a new line: send each line with its"),
         (b"Data: a\n\n", "write 'data', in lower case and with nothing before or after it"),
-        (b"foo: a\n\n", "use data, event, id or retry; what else there is to say goes into"),
+        (b"foo: a\n\n", "give each line of a text a data: of its own, or send JSON; as names use"),
         (b"data: a\r\n\r\ndata: b\n\n", r"end it in '\r\n' too"),
     ],
 )

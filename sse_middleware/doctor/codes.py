@@ -232,11 +232,6 @@ STATUS_FIXES: Dict[Tuple[int, ...], str] = {
     "send its headers at once; in a worker of the middleware it does so after a second.",
 }
 _SEVERITY_OF_RULES = {"SSE302": "note", "SSE303": "error", "SSE306": "warning", "SSE307": "note"}
-#: What the fix of a rule does not say, of its most frequent cause.
-_MORE_OF_RULES = {
-    "SSE104": " Where the line is the rest of a text with a newline in it, give each line of the "
-    "text a data: of its own, as the middleware does, or send JSON."
-}
 
 
 def code_of(name: str) -> Code:
@@ -245,8 +240,7 @@ def code_of(name: str) -> Code:
         return CODES[name]
     rule = RULES[name]
     severity = _SEVERITY_OF_RULES.get(name, "error")
-    fix = f"{rule.fix}.{_MORE_OF_RULES.get(name, '')}"
-    return Code(severity, f"{rule.name}: {rule.fault}", rule.harm, fix)
+    return Code(severity, f"{rule.name}: {rule.fault}", rule.harm, f"{rule.fix}.")
 
 
 def fix_of_status(status: int) -> str:

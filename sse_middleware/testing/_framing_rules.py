@@ -64,8 +64,10 @@ _TABLE = [
         "unknown-field",
         "the standard knows no such field",
         "A reader ignores the whole line without a word. Names are lower case, without spaces; "
-        "they are data, event, id and retry.",
-        "use data, event, id or retry; what else there is to say goes into the data",
+        "they are data, event, id and retry. Often such a line is the rest of a text that had a "
+        "newline in it: the newline ended its field.",
+        "give each line of a text a data: of its own, or send JSON; as names use data, event, id "
+        "or retry",
     ),
     Rule(
         "SSE105",
