@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
+
+from servers import end
 
 __all__ = ["GEVENT", "Server", "run", "threads"]
 
@@ -124,13 +125,4 @@ def run(
                 time.sleep(0.1)
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # the session that was started here
-        except ProcessLookupError:
-            pass
-        process.wait(10)
+        end(process)

@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, Sequence
 
 from places import HERE, environment, node_modules
 
-__all__ = ["cpu_s", "free_port", "node", "python_servers", "started"]
+__all__ = ["cpu_s", "end", "free_port", "node", "python_servers", "started"]
 
 _STARTS_WITHIN_S = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -60,7 +60,7 @@ def started(command: Sequence[str], port: int, **variables: str) -> Iterator[int
             time.sleep(0.05)
         yield process.pid
     finally:
-        _end(process)
+        end(process)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def node() -> Iterator[Dict[str, int]]:
         assert process.stdout is not None
         yield {"node": int(process.stdout.readline())}
     finally:
-        _end(process)
+        end(process)
 
 
 def cpu_s(pids: Sequence[int]) -> float:
@@ -109,7 +109,8 @@ def _answers(port: int) -> bool:
         return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a server that was started in a session of its own, and what it has started."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(5)

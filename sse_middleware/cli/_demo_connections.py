@@ -69,6 +69,7 @@ class _Watched:
         return iter(self._body)
 
     def close(self) -> None:
+        """Tell whoever counts the connections, and close what was wrapped."""
         self._on_close()
         close = getattr(self._body, "close", None)
         if close is not None:
