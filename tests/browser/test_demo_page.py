@@ -12,8 +12,10 @@ from sse_middleware.cli._demo_answers import ANSWERS, PLAIN_TEXT
 from sse_middleware.relay import relay
 from sse_middleware.testing import rechunk
 
-UNICODE = list(relay([ANSWERS["unicode"]().body]))[:-1]
-TEXT = PLAIN_TEXT + "\n\n" + "".join(event["data"]["data"] for event in UNICODE)
+DELTAS = {name: list(relay([made().body]))[:-1] for name, made in ANSWERS.items()}
+TEXTS = {
+    name: "".join(event["data"]["data"] for event in deltas) for name, deltas in DELTAS.items()
+}
 MODES = ["EventSource", "fetch"]
 CUTS = [mode.__name__ for mode in rechunk.MODES]
 PHONE = {"viewport": {"width": 360, "height": 740}}
@@ -85,14 +87,15 @@ def closing(browser, options):
     context.close()
 
 
-def assert_whole(visitor):
+def assert_whole(visitor, answer="unicode"):
     """The answer is there, and each event of it once."""
     rows = visitor.rows("plain", "message")
     stream_id = rows[0]["id"][:-2]
     assert re.fullmatch("[0-9a-f]{32}", stream_id)
     assert [row["id"] for row in rows] == [f"{stream_id}-{n + 1}" for n in range(len(rows))]
-    assert len(rows) == 1 + len(UNICODE)
-    assert visitor.text_of("#chat .theirs") == TEXT
+    plain = [PLAIN_TEXT + "\n\n"] if answer == "unicode" else []
+    assert len(rows) == len(plain) + len(DELTAS[answer])
+    assert visitor.text_of("#chat .theirs") == "".join(plain) + TEXTS[answer]
     assert visitor.rows()[-1]["kind"] == "close"
     assert visitor.text_of("#state") == "closed: the answer is complete"
 
@@ -100,16 +103,16 @@ def assert_whole(visitor):
 @in_each_mode
 def test_an_answer_comes_event_by_event(visit, mode):
     visitor = visit(mode)
-    visitor.press("Unicode and newlines")
+    visitor.press("Send")
     visitor.until_event(3)
     assert visitor.text_of("#state") == "open"
-    assert 0 < len(visitor.text_of("#chat .theirs")) < len(TEXT)
+    assert 0 < len(visitor.text_of("#chat .theirs")) < len(TEXTS["long"])
     visitor.until_state("closed")
-    assert_whole(visitor)
+    assert_whole(visitor, "long")
     assert visitor.states() == ["connecting", "open"]
     arrivals = [row["ms"] for row in visitor.rows()]
     assert arrivals == sorted(arrivals)
-    assert len(set(arrivals)) > len(UNICODE) / 2, "the events came together"
+    assert len(set(arrivals)) > len(DELTAS["long"]) / 2, "the events came together"
     method = {"EventSource": "GET", "fetch": "POST"}[mode]
     [request] = [one for one in visitor.requests if "/stream" in one.url]
     assert request.method == method
@@ -156,11 +159,11 @@ def test_each_invisible_character_has_a_mark(visit):
 @in_each_mode
 def test_a_lost_connection_is_resumed_without_loss_or_repetition(visit, mode):
     visitor = visit(mode)
-    visitor.press("Unicode and newlines")
+    visitor.press("Send")
     visitor.until_event(5)
     visitor.press("Drop the connection")
     visitor.until_state("reconnecting").until_state("closed")
-    assert_whole(visitor)
+    assert_whole(visitor, "long")
     assert visitor.states() == ["connecting", "open", "reconnecting", "open"]
     streams = [request for request in visitor.requests if "/stream" in request.url]
     first, second = [request.all_headers().get("last-event-id") for request in streams]
@@ -187,13 +190,13 @@ def test_a_drop_is_for_the_page_that_asked_alone(visit, demo):
     first = visit()
     second = Visitor(first.page.context, demo)
     for visitor in (first, second):
-        visitor.press("Unicode and newlines")
+        visitor.press("Send")
     for visitor in (first, second):
         visitor.until_event(1)
     first.press("Drop the connection")
     for visitor in (first, second):
         visitor.until_state("closed")
-        assert_whole(visitor)
+        assert_whole(visitor, "long")
     assert first.states().count("reconnecting") == 1
     assert second.states() == ["connecting", "open"]
 
