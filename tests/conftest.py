@@ -111,9 +111,9 @@ def start_command(tmp_path):
 class RawServer:
     """Answers each connection with the next of ``answers``, the last one ever after.
 
-    An answer is a list: bytes are sent, a number is waited for, in seconds, None holds the
-    connection open until the test is over. ``requests`` holds what came, until its blank line. With
-    a ``context`` it speaks TLS.
+    An answer is a list: bytes are sent, a number is waited for, in seconds, an event until it is
+    set; None holds the connection open until the test is over. ``requests`` holds what came, until
+    its blank line. With a ``context`` it speaks TLS.
     """
 
     def __init__(self, *answers, context=None):
@@ -150,6 +150,8 @@ class RawServer:
         for step in answer:
             if isinstance(step, bytes):
                 connection.sendall(step)
+            elif isinstance(step, threading.Event):
+                step.wait(DEADLINE_S)
             elif self._is_over.wait(step):
                 return
 

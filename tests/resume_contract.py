@@ -17,7 +17,7 @@ from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import EventError, OptionError, StreamLostError
 from sse_middleware.resume import Channel
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 NAMES = st.sampled_from(["a", "b", "c"])
 
 

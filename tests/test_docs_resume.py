@@ -17,7 +17,7 @@ from sse_middleware.resume import MemoryLog, RedisLog
 
 DOC = Path(__file__).parents[1] / "docs" / "resume.md"
 TEXT = DOC.read_text("utf-8")
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 def example(number):

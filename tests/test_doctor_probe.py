@@ -1,5 +1,6 @@
 """sse_middleware.doctor.probe: what one request hears, and that every wait has an end."""
 
+import threading
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from sse_middleware.errors import SSEError
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-DEADLINE_S = 5
+DEADLINE_S = 30
 
 
 @pytest.mark.parametrize(
@@ -44,16 +45,18 @@ def test_a_server_that_drips_is_left_at_the_deadline(raw_server, step):
     heard = probe(ask(server.url), 0.4)
     assert 0.3 < time.monotonic() - began < DEADLINE_S
     assert heard.end == ("left" if start else "silent")
-    assert heard.ended_at_s == pytest.approx(0.4, abs=0.2)
+    assert 0.4 <= heard.ended_at_s < DEADLINE_S
 
 
 def test_the_times_are_those_of_the_socket(raw_server):
     first, second = b"5\r\nfirst\r\n", b"6\r\nsecond\r\n"
-    server = raw_server([CHUNKED, 0.2, first + second, 0.2, b"1\r\n3\r\n0\r\n\r\n"])
-    heard = probe(ask(server.url), DEADLINE_S)
+    came = threading.Event()
+    server = raw_server([CHUNKED, 0.2, first + second, came, 0.2, b"1\r\n3\r\n0\r\n\r\n"])
+    heard = probe(ask(server.url), DEADLINE_S, lambda heard: came.set())
     assert [read.data for read in heard.reads] == [b"firstsecond", b"3"]
-    assert heard.headers_at_s < 0.15
-    assert [read.at_s for read in heard.reads] == pytest.approx([0.2, 0.4], abs=0.15)
+    first_at_s, second_at_s = [read.at_s for read in heard.reads]
+    assert 0 < heard.headers_at_s < first_at_s
+    assert first_at_s + 0.2 <= second_at_s <= heard.ended_at_s
 
 
 def test_an_endless_body_is_left_at_a_bound(raw_server):

@@ -576,7 +576,7 @@ def test_a_stream_that_its_server_dropped_unclosed_is_closed(accept):
     del body
     gc.collect()
     try:
-        assert closed.wait(1), "the generator goes on for nobody"
+        assert closed.wait(DEADLINE_S), "the generator goes on for nobody"
     finally:
         if left() is not None:
             left().close()

@@ -9,7 +9,7 @@ from sse_middleware.clock import SystemClock
 from sse_middleware.handover import Handover, ThreadSignal
 
 CLOCK = SystemClock()
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 def handover(**options):

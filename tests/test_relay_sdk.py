@@ -594,7 +594,7 @@ def test_an_upstream_that_stalls_ends_in_the_clients_timeout(caplog):
     headers = {"content-type": "text/event-stream", "x-request-id": "req_9"}
     recording = Recording(Recording.named("chat-text").body, headers=headers)
     upstream.play(recording, fault=faults.stall(after_events=2))
-    with upstream.serve() as base_url, httpx.Client(timeout=0.3, verify=False) as client:
+    with upstream.serve() as base_url, httpx.Client(timeout=2, verify=False) as client:
         request = client.build_request("POST", **posted(base_url))
         events = relay(client.send(request, stream=True))
         assert next(events)["data"] == {"data": "Hello"}

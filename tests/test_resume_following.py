@@ -17,7 +17,7 @@ from sse_middleware.resume import Channel, MemoryLog, keeping
 from sse_middleware.testing.clock import VirtualClock
 from sse_middleware.worker import workers
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 SSE = [("Content-Type", "text/event-stream")]
 
 

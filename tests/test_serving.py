@@ -20,7 +20,7 @@ from sse_middleware.testing.clock import VirtualClock
 
 HTML = [("Content-Type", "text/html")]
 SSE = [("Content-Type", "text/event-stream")]
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 class Gate:

@@ -27,7 +27,7 @@ from sse_middleware.errors import (
 from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import StreamClient, VirtualClock
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 SHORT_S = 0.05
 SSE = [("Content-Type", "text/event-stream")]
 HTML = [("Content-Type", "text/html; charset=utf-8")]

@@ -11,7 +11,7 @@ from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import VirtualClock
 from sse_middleware.testing.clock import Patient
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 def beside(call):

@@ -12,7 +12,7 @@ from sse_middleware.handover import ThreadSignal
 from sse_middleware.testing import Recording, VirtualClock
 from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 TIMED = Recording(b"abc", chunks=[(1, 1), (2, 1), (0, 0), (0.5, 1)])
 
 

@@ -18,7 +18,7 @@ from sse_middleware.errors import OptionError, RecordingError
 from sse_middleware.testing import FakeUpstream, Recording, VirtualClock, faults, rechunk
 from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
 
-DEADLINE_S = 5
+DEADLINE_S = 30
 SHIPPED = sorted((Path(__file__).parents[1] / "fixtures" / "recordings").glob("*.sse"))
 BODY = b"data: 1\n\ndata: 2\n\n"
 CHAT = {"model": "gpt-4o-mini", "stream": True}

@@ -16,7 +16,7 @@ import webtest
 from sse_middleware.testing.webtest import SSETestApp
 
 SSE = [("Content-Type", "text/event-stream")]
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 def endless(environ, start_response):

@@ -10,7 +10,7 @@ import pytest
 from sse_middleware import worker
 from sse_middleware.worker import workers
 
-DEADLINE_S = 10
+DEADLINE_S = 30
 
 
 def ran(pool, call=lambda: None, limit=10_000):
