@@ -49,6 +49,17 @@ async def asgi(scope, receive, send):
 def asgi2(scope):
     pass
 
+class Old:
+    def __init__(self, environ, start_response):
+        pass
+
+    def __iter__(self):
+        return iter(["Old"])
+
+class Pair:
+    def __init__(self, one, other):
+        pass
+
 api = Api()
 config = {"debug": True}
 _hidden = app
@@ -102,6 +113,7 @@ FOUND = {
     "chat:create_app()": "app",
     "chat:Plain()": "Plain",
     "chat:_hidden": "app",
+    "chat:Old": "Old",
     "package.web": "web",
     "package.web:app": "web",
     "dashed-name": "dashed",
@@ -110,7 +122,7 @@ FOUND = {
 
 @pytest.mark.parametrize(("text", "answer"), FOUND.items(), ids=FOUND)
 def test_the_app_that_is_meant_is_found(text, answer):
-    assert load_app(text)({}, print) == [answer]
+    assert list(load_app(text)({}, print)) == [answer]
 
 
 def test_a_callable_that_does_not_tell_its_arguments_is_taken_as_it_is():
@@ -127,7 +139,7 @@ def test_the_current_directory_comes_first_and_once(folder):
 WSGI = "a WSGI app, called with environ, start_response"
 SHAPE = "module, module:name or module:factory()"
 CALLABLES = "app, application, Api, Plain, made, create_app, create_config, broken, configured"
-ALL = f"one of {CALLABLES}, asgi, asgi2, api"
+ALL = f"one of {CALLABLES}, asgi, asgi2, Old, Pair, api"
 HERE = "expected one that is installed, or in {folder}"
 REFUSED = {
     "nothing": f"app is '': expected {SHAPE}",
@@ -162,6 +174,8 @@ REFUSED = {
     "chat:asgi2": f"chat:asgi2 is called with (scope): expected {WSGI}, or a factory: chat:asgi2()",
     "chat:create_app": f"chat:create_app is called with (): expected {WSGI}, "
     "or a factory: chat:create_app()",
+    "chat:Pair": "chat:Pair is a class whose objects are no response: "
+    f"expected {WSGI}, or a factory: chat:Pair()",
 }
 
 

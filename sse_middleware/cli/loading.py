@@ -178,14 +178,15 @@ def _check_wsgi(app: Any, target: _Target) -> None:
     _check_callable(app, target.text, _WSGI)
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         raise OptionError(target.text, "an ASGI app", _WSGI)
+    factory = f"{_WSGI}, or a factory: {target.text}()"
+    if inspect.isclass(app) and not hasattr(app, "__iter__"):  # PEP 3333 lets a class be an app
+        raise OptionError(target.text, "a class whose objects are no response", factory)
     signature = _find_signature(app)
     try:
         if signature is not None:
             signature.bind({}, print)
     except TypeError:
-        measured = f"called with {signature}"
-        expected = f"{_WSGI}, or a factory: {target.text}()"
-        raise OptionError(target.text, measured, expected) from None
+        raise OptionError(target.text, f"called with {signature}", factory) from None
 
 
 def _check_callable(value: Any, text: str, expected: str) -> None:
