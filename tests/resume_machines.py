@@ -9,11 +9,14 @@ from queue import Queue
 from wsgiref.util import setup_testing_defaults
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from sse_middleware import EventParser, SSEMiddleware, worker
+from watched_machine import WatchedMachine
 
 DEADLINE_S = 10
+#: For the app, which waits for the test: a busy machine may keep that from its next step for long.
+IDLE_S = 60
 INDEX = st.integers(0, 2)
 HALF, REST = b"data: half", b" of %d\n\n"
 PLAIN = {"data": "%d"}, b"data: %d\n\n"
@@ -41,7 +44,7 @@ class Answer:
 
     def __iter__(self):
         try:
-            yield from iter(lambda: self.items.get(timeout=DEADLINE_S), None)
+            yield from iter(lambda: self.items.get(timeout=IDLE_S), None)
         finally:
             self.was_closed.set()
 
@@ -106,7 +109,7 @@ class Client:
         self.body = self.items = None
 
 
-class ResumingMachine(RuleBasedStateMachine):
+class ResumingMachine(WatchedMachine):
     """Clients of two processes that share a log. A subclass says how a log is made."""
 
     def __init__(self):
@@ -232,3 +235,4 @@ class ResumingMachine(RuleBasedStateMachine):
         while worker.running() > self.earlier:
             assert time.monotonic() < gives_up_at, "a worker hangs"
             time.sleep(0.0005)
+        super().teardown()

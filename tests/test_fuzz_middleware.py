@@ -8,10 +8,12 @@ import gc
 import logging
 import os
 import re
+import sys
 import threading
 import time
 import weakref
 from io import BytesIO
+from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -19,11 +21,15 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from sse_middleware import Event, SSEMiddleware, encode, event_stream, worker
 from sse_middleware.errors import EventError, ResponseError
 from sse_middleware.testing import VirtualClock
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from watched_machine import WatchedMachine
 
 DEADLINE_S = 10
 #: A long run is asked for with SSE_FUZZ_EXAMPLES=10000.
@@ -425,7 +431,7 @@ def _quiet():
 INDEX = st.integers(0, 3)
 
 
-class Requests(RuleBasedStateMachine):
+class Requests(WatchedMachine):
     """A few requests at a time, in any order of what their servers do."""
 
     def __init__(self):
@@ -523,6 +529,7 @@ class Requests(RuleBasedStateMachine):
         for stream in self.observer.opened_streams:
             assert len(self.observer.reasons.get(stream, [])) <= 1
         self.check_that_there_is_room()
+        super().teardown()
 
     def check_that_there_is_room(self):
         """As many as may run at a time run at a time."""

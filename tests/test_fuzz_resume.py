@@ -10,7 +10,7 @@ from queue import Queue
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
 sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("resume_machines")
@@ -19,6 +19,7 @@ from resume_machines import ResumingMachine  # noqa: E402
 from sse_middleware.errors import StreamLostError  # noqa: E402
 from sse_middleware.resume import MemoryLog  # noqa: E402
 from sse_middleware.testing import VirtualClock  # noqa: E402
+from watched_machine import WatchedMachine  # noqa: E402
 
 DEADLINE_S = 10
 #: A long run is asked for with SSE_FUZZ_EXAMPLES=10000.
@@ -99,7 +100,7 @@ class Follower:
             self.is_over = True
 
 
-class MemoryMachine(RuleBasedStateMachine):
+class MemoryMachine(WatchedMachine):
     """Streams, their readers, their bounds and their ages."""
 
     def __init__(self):
@@ -242,6 +243,7 @@ class MemoryMachine(RuleBasedStateMachine):
             if follower.result is not None:
                 follower.is_closed = True
                 follower.check()
+        super().teardown()
 
 
 class Resuming(ResumingMachine):

@@ -1,0 +1,39 @@
+"""A state machine whose slow steps show what every thread does: a wait that never ends is told so.
+
+Loaded by the tests that are models, and by nothing else. The stacks come before the deadlines of
+those tests do. What was tried is counted for `tests/fuzz/models.py`.
+"""
+
+import atexit
+import faulthandler
+import json
+import os
+import sys
+from pathlib import Path
+
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+STACKS_AFTER_S = 8
+TALLY_PATH = os.environ.get("SSE_FUZZ_TALLY")
+TALLY = {"examples": 0, "steps": 0}
+
+
+class WatchedMachine(RuleBasedStateMachine):
+    """Writes all stacks to stderr when a step, or the teardown, is not over in time."""
+
+    def __init__(self):
+        super().__init__()
+        TALLY["examples"] += 1
+        TALLY["steps"] -= 1  # what is looked at before the first step
+
+    @invariant()
+    def what_follows_is_soon_over(self):
+        TALLY["steps"] += 1
+        faulthandler.dump_traceback_later(STACKS_AFTER_S, file=sys.__stderr__)
+
+    def teardown(self):
+        faulthandler.cancel_dump_traceback_later()
+
+
+if TALLY_PATH:
+    atexit.register(lambda: Path(TALLY_PATH).write_text(json.dumps(TALLY)))
