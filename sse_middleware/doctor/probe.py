@@ -126,6 +126,9 @@ def _exchange(wire: _Wire, asked: Asked, enough: Optional[Callable[[Heard], bool
     try:
         _send(wire, asked)
         response.begin()
+        while 101 < response.status < 200:  # http.client skips 100 alone; 103 is Early Hints
+            response.headers = cast(Any, None)
+            response.begin()
         heard.headers_at_s = wire.at_s
         heard.status, heard.reason = response.status, response.reason
         heard.version, heard.headers = response.version, response.getheaders()

@@ -1,5 +1,6 @@
 """``Stream``: the events and comments of an answer, each with the time of its last byte."""
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import List, NamedTuple, Optional
 
@@ -9,7 +10,7 @@ from sse_middleware.errors import EventTooLargeError
 from sse_middleware.event import Event
 from sse_middleware.framing import END_ID
 from sse_middleware.parser import EventParser
-from sse_middleware.testing._framing_lines import Lines
+from sse_middleware.testing._framing_lines import Line, Lines
 from sse_middleware.testing._framing_problem import Problem
 from sse_middleware.testing._framing_stream import StreamCheck
 
@@ -105,7 +106,7 @@ class _Reader:
             self._stream.pauses.append(pause)
         for line, _ in self._lines.feed(read.data):
             if line is not None:
-                self._take(line.text, read.at_s)
+                self._take(line, read.at_s)
         if read.data:
             self._size_bytes += len(read.data)
             is_open = self._is_inside or self._lines.is_open
@@ -114,13 +115,15 @@ class _Reader:
         self._stream.retry_ms = self._parser.retry_ms
         self._stream.last_event_id = self._parser.last_event_id
 
-    def _take(self, text: bytes, at_s: float) -> None:
+    def _take(self, line: Line, at_s: float) -> None:
+        has_bom = line.offset == 0 and line.text.startswith(BOM_UTF8)
+        text = line.text[len(BOM_UTF8) :] if has_bom else line.text
         if text.startswith(b":"):
             self._stream.blocks.append(Block(at_s, None, text[1:].strip()))
-            return
-        self._is_inside = bool(text)
+        else:
+            self._is_inside = bool(text)
         try:
-            events = self._parser.feed(text + b"\n")
+            events = self._parser.feed(line.text + b"\n")  # a comment too: a BOM is no later one
         except EventTooLargeError:
             self._parser = EventParser()
             return

@@ -115,6 +115,6 @@ def reasons(scripts: Sequence[Script], request: ReceivedRequest) -> List[str]:
 
 def _retry_hint(request: ReceivedRequest) -> List[str]:
     count = request.headers.get(_RETRIES, "0")
-    if count == "0":
+    if count == "0" or not count.isdecimal():
         return []
     return [f"the SDK asks again (retry {count}): max_retries=0 on its client turns that off"]

@@ -99,7 +99,9 @@ class ReceivedRequest:
     def __str__(self) -> str:
         """The request as messages name it: ``POST /v1/completions (model 'm', stream True)``."""
         fields = ", ".join(f"{key} {value!r}" for key, value in self._told())
-        return f"{self.method} {self.path}" + (f" ({fields})" if fields else "")
+        asked = f"{self.method} {self.path}"
+        asked = asked if asked.isprintable() else repr(asked)  # it may hold what terminals obey
+        return asked + (f" ({fields})" if fields else "")
 
     def __repr__(self) -> str:
         return f"<ReceivedRequest {self}>"

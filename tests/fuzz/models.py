@@ -29,11 +29,11 @@ MODELS = {
 
 sys.path.insert(0, str(HERE))
 
+from figures import Table  # noqa: E402
+
 
 def main(argv=None):
     """Run the models one after the other; the exit code."""
-    from figures import Table
-
     parser = argparse.ArgumentParser(description="Try the models for long.")
     parser.add_argument("--examples", type=int, default=BATCH, help="of each (%(default)s)")
     parser.add_argument("--seed", type=int, help="of the first batch (else another each time)")

@@ -1,8 +1,9 @@
 """Fuzzing by coverage, with atheris: ``python tests/fuzz/run.py --seconds 60 [target ...]``.
 
-The seconds are shared by the targets. What was found stays under ``.fuzz/<target>/``: the corpus,
-from which the next run goes on, and of each fault one input, as small as it could be made, with
-its traceback. The exit code is 1 when this run found something.
+The seconds are shared by the targets; ``--record`` puts the figures into README.md. What was
+found stays under ``.fuzz/<target>/``: the corpus, from which the next run goes on, and of each
+fault one input, as small as it could be made, with its traceback. The exit code is 1 when this
+run found something.
 
 Each target runs in a process of its own, because libFuzzer ends its process.
 """
@@ -24,14 +25,19 @@ LONGEST_INPUT_BYTES = 8192
 HANGS_AFTER_S = 20
 STARTS_WITHIN_S = 120
 MINIMISES_FOR_S = 20.0
+#: What libFuzzer writes of an input at which it ends the process.
+ENDED_BY = ("timeout-*", "oom-*", "crash-*")
 
 sys.path.insert(0, str(HERE))
+
+from figures import Table  # noqa: E402
 
 
 def main(argv=None):
     """Run the targets one after the other; the exit code."""
     parser = argparse.ArgumentParser(description="Fuzz the package by coverage.")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (%(default)s)")
+    parser.add_argument("--record", action="store_true", help="put the figures into README.md")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(TARGETS))
     options = parser.parse_args(argv)
@@ -41,15 +47,19 @@ def main(argv=None):
     if options.inside:
         fuzz(options.targets[0], options.seconds)
     targets = options.targets or TARGETS
-    print(f"{'target':<10} {'executions':>10} {'edges':>6} {'inputs':>6} {'found':>5}", flush=True)
-    return int(sum(run(target, options.seconds / len(targets)) for target in targets) > 0)
+    table = Table("coverage", ["target", "seconds", "executions", "edges", "inputs", "found"])
+    for target in targets:
+        table.add(run(target, options.seconds / len(targets)))
+    if options.record:
+        table.record()
+    return int(any(row["found"] for row in table.rows))
 
 
 def run(target, seconds):
-    """Fuzz one target in a process of its own, and print a line; how many faults it found."""
+    """Fuzz one target in a process of its own: its row. What was found is printed."""
     folder = KEPT / target
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
-    before = set(folder.glob("found-*.bin")) | set(folder.glob("timeout-*"))
+    before = kept_faults(folder)
     command = [sys.executable, __file__, "--inside", "--seconds", str(seconds), target]
     done = subprocess.run(
         command,
@@ -59,17 +69,27 @@ def run(target, seconds):
         check=False,
     )
     told = done.stderr.decode("utf-8", "replace")
-    executions = re.findall(r"stat::number_of_executed_units: +(\d+)", told) or ["?"]
-    edges, inputs = (re.findall(rf"{name}: (\d+)", told)[-1:] or ["?"] for name in ("cov", "corp"))
-    found = sorted({*folder.glob("found-*.bin"), *folder.glob("timeout-*")} - before)
-    print(
-        f"{target:<10} {executions[0]:>10} {edges[0]:>6} {inputs[0]:>6} {len(found):>5}", flush=True
-    )
+    found = sorted(kept_faults(folder) - before)
     for path in found:
-        print(f"  {path}\n    {path.with_suffix('.txt').read_text().strip().splitlines()[-1]}")
+        told_of = path.with_suffix(".txt")
+        print(f"  {path}")
+        print(f"    {told_of.read_text().strip().splitlines()[-1] if told_of.exists() else ''}")
     if done.returncode and not found:
         print(told[-2000:])
-    return len(found) + bool(done.returncode and not found)
+    row = {"target": target, "seconds": round(seconds), **counts_of(told)}
+    return {**row, "found": len(found) + bool(done.returncode and not found)}
+
+
+def kept_faults(folder):
+    """The inputs of the faults that are kept in ``folder``."""
+    return {path for name in ("found-*.bin", *ENDED_BY) for path in folder.glob(name)}
+
+
+def counts_of(told):
+    """What libFuzzer says of a run: in "cov" all edges, also those that only the seeds take."""
+    executions = re.findall(r"stat::number_of_executed_units: +(\d+)", told) or ["?"]
+    edges, inputs = (re.findall(rf"{name}: (\d+)", told)[-1:] or ["?"] for name in ("cov", "corp"))
+    return {"executions": executions[0], "edges": edges[0], "inputs": inputs[0]}
 
 
 def fuzz(target, seconds):

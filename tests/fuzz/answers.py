@@ -1,0 +1,39 @@
+"""Answers of HTTP servers, as h11 reads them."""
+
+import h11
+
+
+def answer_of(data, method="GET"):
+    """Status, chunks, and whether the body ended as it should; None where h11 refuses it.
+
+    A missing line end behind the last chunk is forgiven, as `http.client` does.
+    """
+    found = _read(data, method)
+    if found and not found[2]:
+        ended = _read(data + b"\r\n", method)
+        return ended if ended and ended[1] == found[1] else found
+    return found
+
+
+def _read(data, method):
+    judge = h11.Connection(h11.CLIENT)
+    judge.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    judge.send(h11.EndOfMessage())
+    judge.receive_data(data)
+    judge.receive_data(b"")
+    status, pieces = 0, []
+    try:
+        while True:
+            event = judge.next_event()
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                pieces += [b""] if event.chunk_start or not pieces else []
+                pieces[-1] += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                return status, pieces, True
+            elif not isinstance(event, h11.InformationalResponse):
+                return None
+    except h11.RemoteProtocolError as error:
+        is_cut = status and "peer closed" in str(error)
+        return (status, pieces, False) if is_cut else None
