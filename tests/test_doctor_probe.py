@@ -37,6 +37,13 @@ def test_how_an_answer_ends(raw_server, answer, end, body):
     assert (heard.end, heard.body) == (end, body)
 
 
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
+def test_what_is_said_before_the_answer_is_not_the_answer(raw_server, status):
+    before = b"HTTP/1.1 " + status + b"\r\nLink: </a>\r\n\r\n"
+    heard = probe(ask(raw_server([before, before + HEAD + b"\r\nab"]).url), DEADLINE_S)
+    assert (heard.status, heard.find("link"), heard.body) == (200, None, b"ab")
+
+
 @pytest.mark.parametrize("step", [HEAD[:1], b": comment\n\n"], ids=["head", "body"])
 def test_a_server_that_drips_is_left_at_the_deadline(raw_server, step):
     start = [] if step == HEAD[:1] else [HEAD + b"\r\n"]

@@ -28,6 +28,20 @@ def test_a_comment_inside_an_event_is_a_comment():
     assert told(stream(b"data: 1\n", b":\n", b"data: 2\n\n")) == [(2.0, None), (3.0, "1\n2")]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"\xef\xbb\xbf: hello\ndata: 1\n\n", [None, "1"]),
+        (b"\xef\xbb\xbfdata: 1\n\n", ["1"]),
+        (b": hello\n\xef\xbb\xbfdata: 1\n\n", [None]),
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: 1\n\n", []),
+    ],
+    ids=["before a comment", "before an event", "behind a comment", "twice"],
+)
+def test_a_bom_is_none_of_the_text_at_the_start_alone(text, expected):
+    assert [data for _, data in told(stream(text))] == expected
+
+
 def test_a_wait_inside_an_event_is_told_with_its_place():
     assert stream(b"data: 1\n\nda", b"", b"ta: 2\n", b"\n").pauses == [(11, 2.0), (17, 1.0)]
 

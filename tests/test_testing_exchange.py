@@ -108,3 +108,8 @@ def test_json_that_is_too_deep_to_be_read_is_a_value_error():
     with pytest.raises(ValueError, match="the JSON is nested too deep"):
         assert request.json
     assert str(request) == "POST /"
+
+
+def test_a_path_that_a_terminal_would_obey_is_told_in_quotes():
+    request = ReceivedRequest("POST", "/a\x1b[2J\n", "", RequestHeaders([]), b'{"model": "m"}')
+    assert str(request) == r"'POST /a\x1b[2J\n' (model 'm')"

@@ -175,7 +175,11 @@ def test_half_of_a_surrogate_pair_passes():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[1]", b"a=1", b"\xff", b"{", b"[" * 100_000, b'{"a": Infinity}', b'"a"']
+    "body",
+    [
+        *(b"", b"[1]", b"a=1", b"\xff", b"{", b"[" * 100_000, b'"a"'),
+        *(b'{"a": Infinity}', b'{"a": 1e999}', b'{"a": -1e999}'),
+    ],
 )
 def test_what_is_no_object_of_json_is_none(body):
     assert redact.find_json(body) is None

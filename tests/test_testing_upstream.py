@@ -364,6 +364,11 @@ def test_a_retry_of_an_sdk_is_told_as_such():
     )
 
 
+def test_a_retry_that_is_no_number_is_not_told():
+    message = not_found(FakeUpstream(), HTTP_X_STAINLESS_RETRY_COUNT="\x1b[2J")["error"]["message"]
+    assert "retry" not in message
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_only_a_post_plays_a_recording_that_is_for_no_method(method):
     upstream = FakeUpstream()
