@@ -108,7 +108,7 @@ class Serving:
             version = hand.version
             if answer.is_ready:
                 return True
-            if hand.is_over:
+            if hand.is_over and not answer.is_ready:  # else both came since we looked
                 raise ResponseError("the app ended without an answer")
             self._beats_at = self._opens_at()  # stays due when it opens the stream
             if self._is_due(self._beats_at) and answer.open_early():

@@ -16,6 +16,7 @@ import pytest
 
 from sse_middleware import EventParser, SSEMiddleware, current_stream, event_stream, worker
 from sse_middleware.errors import EventError, ResponseError
+from sse_middleware.handover import Handover
 from sse_middleware.testing.clock import VirtualClock
 
 HTML = [("Content-Type", "text/html")]
@@ -1143,3 +1144,31 @@ def test_an_app_that_writes_is_told_that_its_client_left():
     assert reader.next().startswith(b"data: x\n\n")
     reader.body.close()
     assert isinstance(told.get(timeout=DEADLINE_S), BrokenPipeError)
+
+
+def test_an_answer_that_comes_between_two_looks_is_not_missed(monkeypatch):
+    """The server's thread looks for an answer, then for the end: here both come in between."""
+    looks, finished = threading.Event(), threading.Event()
+    is_over, finish = Handover.is_over.fget, Handover.finish
+
+    def slow_is_over(hand):
+        looks.set()
+        assert finished.wait(DEADLINE_S), "the worker did not finish"
+        return is_over(hand)
+
+    def told_finish(hand, error=None):
+        finish(hand, error)
+        finished.set()
+
+    def app(environ, start_response):
+        assert looks.wait(DEADLINE_S), "nobody looks for the end"
+        start_response("200 OK", HTML)
+        return [b"whole"]
+
+    monkeypatch.setattr(Handover, "is_over", property(slow_is_over))
+    monkeypatch.setattr(Handover, "finish", told_finish)
+    environ = {"HTTP_ACCEPT": "text/event-stream"}
+    setup_testing_defaults(environ)
+    answers = []
+    body = SSEMiddleware(app)(environ, lambda *answer: answers.append(answer))
+    assert (answers, list(body)) == ([("200 OK", HTML)], [b"whole"])

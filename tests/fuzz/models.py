@@ -21,6 +21,7 @@ BATCH = 2000
 BATCH_TAKES_S = 3600
 #: Each is a test, and how many examples it tries for one that is asked for.
 MODELS = {
+    "contract": ("tests/test_fuzz_contract.py::test_an_app_that_breaks", 1),
     "requests": ("tests/test_fuzz_middleware.py::test_any_app_with_any_server", 1),
     "memory": ("tests/test_fuzz_resume.py::test_any_order_of_writers_readers", 2),
     "resuming": ("tests/test_fuzz_resume.py::test_a_stream_is_whole", 1),

@@ -11,6 +11,7 @@ Each target runs in a process of its own, because libFuzzer ends its process.
 import argparse
 import hashlib
 import importlib
+import logging
 import re
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def fuzz(target, seconds):
     """In the child: run libFuzzer. It ends the process."""
     import atheris
 
+    logging.disable(logging.CRITICAL)  # what is logged of each input takes longer than the rest
     atheris.enabled_hooks.add("str")
     with atheris.instrument_imports(include=["sse_middleware"]):
         module = importlib.import_module(f"targets.{target}")

@@ -102,6 +102,8 @@ def seeds():
         *(HEAD + b"\r\n" + body for body in some),
         *(CHUNKED + b"\r\n" + chunked(body) for body in some),
         HEAD + b"Content-Length: 9\r\n\r\ndata: 1\n\n",
+        HEAD + b"Content-Length: 10\r\n\r\ndata: 1\n\n",
+        CHUNKED + b"\r\n9\r\ndata: 1\n\n\r\n9\r\ndata",
         HEAD + b"Content-Encoding: deflate\r\n\r\n" + deflate,
         HEAD + b"Content-Encoding: br\r\nVary: Origin\r\n\r\n" + b"\x8b\x04\x80",
         gzip + chunked(packed),

@@ -28,6 +28,7 @@ def seeds():
         *(CHUNKED + b"\r\n" + chunked(body) for body in bodies()[::4]),
         HEAD + b"\r\ndata: 1\n\n",
         HEAD + b"Content-Length: 5\r\n\r\ndata: 1\n\n",
+        HEAD + b"Content-Length: 10\r\n\r\ndata: 1\n\n",
         CHUNKED + b"Connection: x-a\r\nX-A: 1\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\n",
         CHUNKED + b"Content-Length: 3\r\n\r\n5\r\nab",
         HEAD + b"Retry-After:\r\n folded\r\nOpenAI-Model: \xe9 KEY\r\n\r\n\xff\xfe",

@@ -17,6 +17,7 @@ def seeds():
     whole = bodies(6000)
     for end in (b"\r\n", b"\r"):
         whole += [body.replace(b"\n", end) for body in bodies()[:5]]
+    whole += [b"\xef\xbb\xbfdata\ndata: 1\n\n", b": c\n\xef\xbb\xbfdata: 1\ndata: 2\n\n" * 2]
     return [bytes([number % 256]) + body for number, body in enumerate([*whole, *streams()])]
 
 
@@ -78,6 +79,8 @@ def check_passed_on(stream, outcome):
     items, error = outcome
     frames = b"".join(item if isinstance(item, bytes) else encode(item) for item in items)
     left = [pair[:2] for pair in read(frames)[0]]
+    alone = [read(item if isinstance(item, bytes) else encode(item))[0] for item in items]
+    assert [[pair] for pair in left] == [[pair[:2] for pair in each] for each in alone]
     came = [pair[:2] for pair in read(stream)[0]]
     done = next((n for n, (_, text) in enumerate(came) if text.startswith("[DONE]")), len(came))
     kept = [
