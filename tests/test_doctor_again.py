@@ -35,6 +35,14 @@ def test_what_comes_is_told(raw_server, answer, kind, told):
     assert b"\r\nLast-Event-ID: 2\r\n" in server.requests[1]
 
 
+@pytest.mark.parametrize("answer", [[], [b"no HTTP\r\n\r\n"]], ids=["closed", "garbage"])
+def test_a_server_that_answers_nothing_then_is_told(raw_server, answer):
+    assert outcome(raw_server([FIRST], answer)) == (
+        "refused",
+        "with Last-Event-ID '2': no answer",
+    )
+
+
 def test_a_server_that_is_silent_then_has_an_end(raw_server):
     assert outcome(raw_server([FIRST], [None]), timeout_s=0.2).kind == "refused"
 

@@ -46,6 +46,12 @@ def test_a_compressed_stream_is_asked_for_without_compression_too(raw_server):
     assert b"Accept-Encoding: identity" in server.requests[1]
 
 
+def test_a_server_that_answers_no_more_has_been_heard_once(raw_server):
+    compressed = [HEAD + b"Content-Encoding: gzip\r\n\r\n", zipped()]
+    seen = examine(ask(raw_server(compressed, []).url), 5)
+    assert (len(seen.stream.events), seen.again.kind) == (3, "refused")
+
+
 def test_an_endless_compressed_stream_of_which_nothing_comes_is_held(raw_server):
     compressed = [HEAD + b"Content-Encoding: gzip\r\n\r\n" + zipped()[:10], None]
     seen = examine(ask(raw_server(compressed, [HEAD + b"\r\n", *PACED, None]).url), 0.7)

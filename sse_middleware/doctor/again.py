@@ -8,6 +8,7 @@ from typing import NamedTuple, Tuple
 
 from sse_middleware.doctor.probe import Heard, probe
 from sse_middleware.doctor.stream import Stream, stream_of
+from sse_middleware.errors import SSEError
 
 __all__ = ["UNASKED", "Again", "ask_again"]
 
@@ -30,8 +31,11 @@ def ask_again(heard: Heard, stream: Stream, timeout_s: float) -> Again:
     if last_event_id:
         as_sent = last_event_id.encode("utf-8").decode("latin-1")
         asked = asked.with_header("Last-Event-ID", as_sent)
-    second = probe(asked, timeout_s, enough=lambda now: bool(stream_of(now).events))
     named = f"with Last-Event-ID {last_event_id!r}" if last_event_id else "without a last event ID"
+    try:
+        second = probe(asked, timeout_s, enough=lambda now: bool(stream_of(now).events))
+    except SSEError:  # what the first answer told is worth a report
+        return Again("refused", f"{named}: no answer")
     kind, told = _outcome(second, stream_of(second), stream)
     return Again(kind, f"{named}: {told}")
 

@@ -60,9 +60,10 @@ def _plain(seen: Evidence) -> Optional[Stream]:
     """The same stream without compression, where that says more and asking costs little."""
     if not seen.is_encoded or seen.heard.asked.method != "GET":
         return None
-    plain = probe(seen.heard.asked.with_header("Accept-Encoding", "identity"), seen.timeout_s)
-    stream = stream_of(plain)
-    return stream if plain.status == 200 else None
+    with suppress(SSEError):
+        plain = probe(seen.heard.asked.with_header("Accept-Encoding", "identity"), seen.timeout_s)
+        return stream_of(plain) if plain.status == 200 else None
+    return None
 
 
 def _find_head(seen: Evidence) -> Optional[Heard]:

@@ -1,6 +1,11 @@
 """Answers of HTTP servers, as h11 reads them."""
 
+import re
+
 import h11
+
+#: Which `http.client` takes for another coding than the same without the space.
+_SPACE_BEHIND_CODING = re.compile(rb"^transfer-encoding:[^\n]*[ \t\x0b\x0c]\r?\n", re.I | re.M)
 
 
 def answer_of(data, method="GET"):
@@ -8,6 +13,8 @@ def answer_of(data, method="GET"):
 
     A missing line end behind the last chunk is forgiven, as `http.client` does.
     """
+    if _SPACE_BEHIND_CODING.search(data):
+        return None
     found = _read(data, method)
     if found and not found[2]:
         ended = _read(data + b"\r\n", method)

@@ -37,7 +37,7 @@ class Network:
 
     def __init__(self, answers, seed):
         self.now = 1.0
-        self._answers = chain(answers, repeat(b""))
+        self._answers = chain(answers, repeat(answers[-1]))
         self._seed = seed
 
     def monotonic(self):
@@ -139,6 +139,7 @@ def check(data):
         seen = examine(ask(**KINDS.get(kind, KINDS[b"g"])), TIMEOUT_S)
     except SSEError as error:
         assert_one_line(error)
+        assert not answer_of(answers[0]) or b"Location" in answers[0].title(), error
         return
     finally:
         probe.time, probe._connected = kept
