@@ -33,6 +33,8 @@ def _read(data, method):
         while True:
             event = judge.next_event()
             if isinstance(event, h11.Response):
+                if not event.http_version.startswith(b"1."):
+                    return None
                 status = event.status_code
             elif isinstance(event, h11.Data):
                 pieces += [b""] if event.chunk_start or not pieces else []
