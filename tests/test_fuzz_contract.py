@@ -253,7 +253,6 @@ def _quiet():
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(plan=plans(), accept=st.sampled_from(["*/*", "text/event-stream"]))
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_app_that_breaks_the_contract_breaks_nothing_else(plan, accept):
     TALLY["examples"] += 1
     earlier = worker.running()
