@@ -56,7 +56,7 @@ class Serving:
         pace: Pace,
         probe: Optional[Probe],
         registry: Registry,
-        beside: Callable[[Callable[[], None]], object],
+        beside: Callable[[Callable[[], None]], bool],
         keeper: Unkept,
     ) -> None:
         self.job: Optional[Job] = None
@@ -247,8 +247,9 @@ class Serving:
         if self.job is not None:
             self.job.kill()  # first: what a callback frees would be killed inside its finally
         self._stream.disconnected = True
-        if self._stream.has_callbacks:
-            self._beside(self._stream.disconnect)  # they may block, and this thread may not
+        # They may block, and this thread may not, unless there is no other to be had.
+        if self._stream.has_callbacks and not self._beside(self._stream.disconnect):
+            self._stream.disconnect()
 
     def _finish(self, reason: str) -> None:
         self._is_over = True

@@ -67,10 +67,10 @@ class Workers:
         self._begin(job)
         return job
 
-    def beside(self, call: Callable[[], None]) -> None:
+    def beside(self, call: Callable[[], None]) -> bool:
         """Run ``call`` beside this thread, whatever the limit, in a context of its own.
 
-        Where the process can start no other thread it runs in this one.
+        False, and it is not run, where the process can start no other thread.
         """
         try:
             job = Job(call, Context())
@@ -78,7 +78,8 @@ class Workers:
             self._beside.add(job)
             self._begin(job)
         except RuntimeError:
-            call()
+            return False
+        return True
 
     def _begin(self, job: Job) -> None:
         try:

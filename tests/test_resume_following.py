@@ -629,6 +629,18 @@ def test_a_client_that_left_before_its_first_event_stops_the_app_at_once():
     assert len(log._streams) == 0
 
 
+def test_where_no_thread_can_wait_for_the_app_it_stops_with_its_client(monkeypatch):
+    _, _, source, connection, _, _ = lingering()
+
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker._Thread, "start", refused)
+    connection.leave()
+    assert source.left.is_set(), "on_disconnect was not called"
+    assert source.finished.wait(DEADLINE_S), "the generator was not closed"
+
+
 def test_with_linger_0_the_app_stops_at_once():
     source = Source({"data": "a"})
     app = wrapped(source, MemoryLog(owner=None, linger=0))

@@ -52,7 +52,7 @@ class Unkept:
         """The stream broke off, or nobody will want it: forget it."""
 
     def linger(
-        self, clock: Clock, beside: Callable[[Callable[[], None]], object], stop: Callable[[], None]
+        self, clock: Clock, beside: Callable[[Callable[[], None]], bool], stop: Callable[[], None]
     ) -> bool:
         """Whether the app goes on after its client; if so, ``stop()`` is called in the end."""
         return False
@@ -118,14 +118,14 @@ class Keeper(Unkept):
         self._end()
 
     def linger(
-        self, clock: Clock, beside: Callable[[Callable[[], None]], object], stop: Callable[[], None]
+        self, clock: Clock, beside: Callable[[Callable[[], None]], bool], stop: Callable[[], None]
     ) -> bool:
         """Whether the app goes on after its client; if so, ``stop()`` is called in the end."""
         if self._is_done or self._writer is None or not self._stream.frames_sent:
             return False  # nobody has an id to come back with
         until_s = clock.monotonic() + self._guard.linger_s  # from now, not from when that begins
-        beside(partial(self._linger, clock, until_s, stop))
-        return True
+        # Where no thread can wait for that, the app ends: this one has others to serve.
+        return beside(partial(self._linger, clock, until_s, stop))
 
     def _linger(self, clock: Clock, until_s: float, stop: Callable[[], None]) -> None:
         """Wait for the app to end, or for nobody to have followed for long enough."""
