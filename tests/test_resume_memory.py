@@ -1,18 +1,22 @@
 """`MemoryLog`: the contract of every log, its age, and any order of events against a model."""
 
+import gc
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from sse_middleware.clock import SystemClock
 from sse_middleware.resume import Channel, MemoryLog
+from sse_middleware.resume.frames import Frames, Place
 from sse_middleware.testing.clock import VirtualClock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # pytest adds no folder
 pytest.register_assert_rewrite("resume_contract")
 
 from resume_contract import *  # noqa: E402, F403
-from resume_contract import LogMachine, frame, written  # noqa: E402
+from resume_contract import DEADLINE_S, LogMachine, frame, written  # noqa: E402
 
 
 @pytest.fixture
@@ -55,6 +59,68 @@ def test_a_stream_is_followed_until_linger_after_its_last_reader_left():
     assert writer.followed_s() == 20
     clock.advance(20)
     assert writer.followed_s() == 0
+
+
+class CollectingClock(SystemClock):
+    """Garbage is collected whenever somebody asks for the time, also inside the log."""
+
+    def monotonic(self):
+        gc.collect()
+        return super().monotonic()
+
+
+def in_time(call):
+    """Make ``call`` in a thread of its own, which it may block."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive(), f"{call} waits for ever"
+
+
+def test_the_garbage_collector_may_close_an_abandoned_reader_at_any_time():
+    log = MemoryLog(owner=None, clock=CollectingClock())
+    news = Channel("news", log)
+    follow = news.subscribe()
+    news.publish({"data": "1"})
+    next(follow)
+    abandoned = [follow]
+    abandoned.append(abandoned)
+    del follow, abandoned
+    in_time(lambda: news.publish({"data": "2"}))
+    gc.collect()
+    (frames,) = log._streams.values()
+    assert (frames.last, frames.followers) == (2, 0)
+
+
+def test_what_is_published_just_before_a_reader_waits_is_not_lost(monkeypatch):
+    news, looked, came = Channel("news", MemoryLog(owner=None)), [], []
+    has_news = Place.has_news.fget
+
+    def publish_after_the_look(place):
+        found = has_news(place)
+        if not looked:  # as a signal's handler, or a generator that is collected, may do
+            looked.append(place)
+            news.publish({"data": "1"})
+        return found
+
+    follow = news.subscribe()
+    monkeypatch.setattr(Place, "has_news", property(publish_after_the_look))
+    in_time(lambda: came.append(next(follow).data))
+    assert came == ["1"]
+
+
+def test_a_stream_that_is_discarded_while_room_is_made_is_dropped_once(monkeypatch):
+    log = MemoryLog(owner=None, max_streams=1)
+    writer = written(log, 1)
+    is_done = Frames.is_done.fget
+
+    def discard_at_the_look(frames):
+        writer.discard()
+        return is_done(frames)
+
+    monkeypatch.setattr(Frames, "is_done", property(discard_at_the_look))
+    in_time(lambda: log.open("other", ""))
+    assert list(log._streams) == ["other"]
 
 
 def test_a_stream_that_was_dropped_for_room_goes_on_for_who_reads_it():

@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Optional, Tuple
 
 from sse_middleware.clock import Clock, Signal, SystemClock
@@ -61,7 +62,9 @@ class MemoryLog:
         self.owner, self.linger_s = checked_owner(owner, linger)
         self._bounds = Bounds(max_events, max_bytes, max_streams, max_age).checked()
         self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
+        # The garbage collector may close an abandoned reader, and a signal's handler may publish,
+        # while their thread is in here: they go on at once, and what they change is borne with.
+        self._lock = threading.RLock()
         #: The quietest first.
         self._streams: OrderedDict[str, Frames] = OrderedDict()
 
@@ -106,11 +109,11 @@ class MemoryLog:
             if not place.is_following and not place.is_closed:
                 place.is_following = True
                 place.frames.followers += 1
+            place.frames.waiting.add(place.signal)  # first: what comes now is told already
+            if not place.has_news:
+                return place.signal
             place.frames.waiting.discard(place.signal)
-            if place.has_news:
-                return None
-            place.frames.waiting.add(place.signal)
-            return place.signal
+            return None
 
     def read(self, frames: Frames, number: int) -> Optional[bytes]:
         """For a reader: the frame of that number, if it is there."""
@@ -158,15 +161,15 @@ class MemoryLog:
         frames = self._streams.get(name)
         if frames is None:
             # An id from before a restart, or from before the channel was dropped, names another.
-            frames = Frames(self._bounds, secrets.token_hex(8), is_channel=True)
+            made = Frames(self._bounds, secrets.token_hex(8), is_channel=True)
             self._make_room(more=1)
-            self._streams[name] = frames
+            frames = self._streams.setdefault(name, made)
             self._touch(name, frames)
         return name, frames
 
     def _touch(self, name: str, frames: Frames) -> None:
         frames.touched_at = self._clock.monotonic()
-        if name in self._streams:
+        with suppress(KeyError):  # it was dropped
             self._streams.move_to_end(name)
 
     def _make_room(self, *, more: int) -> None:
@@ -177,12 +180,12 @@ class MemoryLog:
             if frames.is_done:
                 self._drop(name)
         while self._streams and len(self._streams) + more > self._bounds.max_streams:
-            done = (name for name, frames in self._streams.items() if frames.is_done)
-            self._drop(next(done, next(iter(self._streams))))
+            kept = list(self._streams.items())
+            self._drop(next((name for name, frames in kept if frames.is_done), kept[0][0]))
 
     def _drop(self, name: str) -> None:
-        frames = self._streams.pop(name)
-        if frames.is_channel:  # what is published next goes to another of that name
+        frames = self._streams.pop(name, None)
+        if frames is not None and frames.is_channel:  # the next goes to another of that name
             frames.is_lost = True
             frames.wake()
 

@@ -28,7 +28,7 @@ class Pulse:
     def _start_anew(self) -> None:
         self._pid = os.getpid()
         self._lease = uuid.uuid4().hex
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a stream in here
         self._is_beating = False
         #: The streams that are written, and when their keys were last told to stay.
         self._live: Dict[str, float] = {}
@@ -40,7 +40,11 @@ class Pulse:
             self._start_anew()
         self._renew()
         self._live[name] = time.monotonic()
-        self._keep_beating()
+        try:
+            self._keep_beating()
+        except BaseException:  # no thread can be started now
+            self.end(name)
+            raise
         return self._lease
 
     def end(self, name: str) -> None:
@@ -80,8 +84,13 @@ class Pulse:
     def _keep_beating(self) -> None:
         with self._lock:
             if not self._is_beating:
+                beating = threading.Thread(target=self._beat, name="sse_middleware", daemon=True)
                 self._is_beating = True
-                threading.Thread(target=self._beat, name="sse_middleware", daemon=True).start()
+                try:
+                    beating.start()
+                except BaseException:
+                    self._is_beating = False  # the next stream tries again
+                    raise
 
     def _beat(self) -> None:
         pause_s = self._lease_s / 3

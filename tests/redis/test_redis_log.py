@@ -1,5 +1,6 @@
 """`RedisLog` on a real Redis: the contract of every log, leases, ages, outages."""
 
+import threading
 import time
 from wsgiref.util import setup_testing_defaults
 
@@ -75,6 +76,27 @@ def test_a_silent_producer_that_lives_keeps_its_lease(make_log):
     time.sleep(1.5)  # five leases
     writer.append(frame(2))
     assert beside.next() == frame(2)
+
+
+def test_a_process_that_could_start_no_thread_keeps_its_lease_once_it_can(
+    make_log, monkeypatch, redis_server
+):
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    log = make_log(lease=0.3)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError):
+            log.open("name", "")
+    assert not log.pulse._live
+    written(log, 1)
+    key = key_of("lease", log.pulse._lease)
+    redis_server.command("DEL", key)
+    gives_up_at = time.monotonic() + DEADLINE_S
+    while not redis_server.command("EXISTS", key):
+        assert time.monotonic() < gives_up_at, "the lease was never renewed"
+        time.sleep(0.02)
 
 
 def test_the_last_frame_of_an_orphan_is_written_once_by_whoever_is_first(make_log):
