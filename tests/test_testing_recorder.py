@@ -902,13 +902,28 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_tls_upstream(raw_upstream, tmp_path,
         assert "403 Forbidden" in told.failure()
 
 
+def test_what_fails_in_passing_a_request_on_is_told_in_one_line(tmp_path, capfd):
+    failures = queue.Queue()
+
+    def broken(path, recording):
+        raise LookupError("no place for it")
+
+    with playing("chat-text") as (_, url):
+        recorder = Recorder(url, tmp_path, saved=broken, failed=failures.put)
+        with closing(recorder), closing(Client(recorder.base_url)):
+            told = failures.get(timeout=DEADLINE_S)
+    assert told == "a request was not passed on: LookupError: no place for it"
+    assert capfd.readouterr() == ("", "")
+
+
 # What is refused at the start
 
 
 @pytest.mark.parametrize(
     "url",
     ["", "api.openai.com/v1", "ftp://a/b", "http://", "http://a:b/", "http://[::1/", "http://a:0",
-     "http://a/ b", "http://\u00e4/", "http://me:secret@a/", "http://a/?key=secret", "http://a/#x"],
+     "http://a/ b", "http://a..b/", "http://\u00e4/", "http://me:secret@a/",
+     "http://a/?key=secret", "http://a/#x"],
 )  # fmt: skip
 def test_what_is_no_url_of_an_upstream_is_refused(url, tmp_path):
     with pytest.raises(OptionError) as caught:
@@ -918,12 +933,21 @@ def test_what_is_no_url_of_an_upstream_is_refused(url, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_proxy_that_speaks_no_http_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("socks5://127.0.0.1:1080", "'socks5://127.0.0.1:1080'"),
+        ("http://me:secret@[::1/", "'http://[::1/'"),
+        ("http://me:secret@a:b", "'http://a:b'"),
+        ("a..b:8080", "'http://a..b:8080'"),
+    ],
+)
+def test_a_proxy_that_cannot_be_asked_is_refused(url, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", url)
     with pytest.raises(OptionError) as caught:
         Recorder("https://api.example.com/v1", tmp_path)
-    expected = "socks5://127.0.0.1: expected http:// and a host, or none"
-    assert str(caught.value) == f"proxy in the environment is {expected}"
+    expected = "expected http:// and a host, or none"
+    assert str(caught.value) == f"proxy in the environment is {told}: {expected}"
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

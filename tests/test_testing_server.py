@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sse_middleware.clock import SystemClock
 from sse_middleware.errors import StuckClockError
 from sse_middleware.testing import FakeUpstream, Recording, VirtualClock
 from sse_middleware.testing.exchange import Reply
@@ -370,7 +371,7 @@ def test_a_connection_that_finishes_while_the_server_closes_takes_no_request(mon
         with suppress(ConnectionError):
             while time.monotonic() < until:  # until the server has stopped listening
                 RawClient(server.base_url).close()
-        return Reply(request, Recording(b""), None, None)
+        return Reply(request, Recording(b""), SystemClock())
 
     server = Server(answer)
     with closing(RawClient(server.base_url)) as client:
@@ -437,6 +438,19 @@ def test_a_client_that_leaves_after_its_last_byte_has_not_left():
         assert client.chunks()[-1].endswith(b"data: [DONE]\n\n")
         client.close()
     assert not upstream.requests[0].client_left
+
+
+def test_what_fails_in_answering_is_logged_and_its_connection_closed(capfd, caplog):
+    def answer(request):
+        raise LookupError("no answer")
+
+    server = Server(answer)
+    with closing(server), closing(RawClient(server.base_url)) as client:
+        client.ask(POST)
+        assert client.file.read() == b""
+    (record,) = caplog.records
+    assert (record.levelname, str(record.exc_info[1])) == ("ERROR", "no answer")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ to its own readers is that body put together again.
 
 import http.client
 import ipaddress
+import re
 import ssl
 from base64 import b64encode
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple
@@ -114,12 +115,8 @@ class Upstream:
 
 def _split(url: str) -> SplitResult:
     expected = "http:// or https://, a host, and the path of the API if it has one"
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port of letters, half an IPv6 address
-        known = False
-    if not known or not url.isascii() or any(char <= " " for char in url):
+    parts = _find_parts(url, ("http", "https"))
+    if parts is None or not url.isascii() or any(char <= " " for char in url):
         raise OptionError("upstream", shown(url), expected)
     if parts.username is not None or parts.query or parts.fragment:
         # Not shown: it may be a key.
@@ -135,11 +132,23 @@ def _find_proxy(upstream: SplitResult) -> Optional[SplitResult]:
     url = proxies.get(upstream.scheme) or proxies.get("all")
     if not url or _is_loopback(host) or proxy_bypass(host):
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        told = f"{parts.scheme}://{parts.hostname or ''}"
-        raise OptionError("proxy in the environment", told, "http:// and a host, or none")
+    url = url if "://" in url else f"http://{url}"
+    parts = _find_parts(url, ("http",))
+    if parts is None:
+        without_password = re.sub("//.*@", "//", url)
+        expected = "http:// and a host, or none"
+        raise OptionError("proxy in the environment", shown(without_password), expected)
     return parts
+
+
+def _find_parts(url: str, schemes: Tuple[str, ...]) -> Optional[SplitResult]:
+    """The parts of a URL with one of ``schemes`` and with a host that can be looked up, or None."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return parts if host and parts.scheme in schemes and parts.port != 0 else None
+    except ValueError:  # a port of letters, half an IPv6 address, a host with two dots in a row
+        return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,10 +6,11 @@ else passes. What a recording holds of the exchange, ``_redact.py`` says.
 """
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Union
+from typing import Any, Callable, Iterator, Union
 
 from sse_middleware.testing._forwarding import Upstream
 from sse_middleware.testing._passage import Passage
@@ -89,6 +90,11 @@ class ProxyServer(Server):
     def __init__(self, recorder: Recorder, host: str, port: int) -> None:
         self.recorder = recorder
         super().__init__(_unanswered, host=host, port=port)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell in one line what ended a connection."""
+        error = sys.exc_info()[1]
+        self.recorder.failed(f"a request was not passed on: {type(error).__name__}: {error}")
 
 
 def _unanswered(request: ReceivedRequest) -> Reply:

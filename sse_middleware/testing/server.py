@@ -4,6 +4,7 @@ One HTTP chunk for each recorded chunk, framed by hand, on one thread a connecti
 says ``Connection: close``: some clients take any cut of such a response for a clean end.
 """
 
+import logging
 import os
 import selectors
 import socket
@@ -21,6 +22,8 @@ from sse_middleware.testing.exchange import ReceivedRequest, Reply
 __all__ = ["Server"]
 
 _GRACE_S = 0.5
+
+_log = logging.getLogger("sse_middleware")
 
 
 class _Connection:
@@ -118,6 +121,10 @@ class Server(socketserver.TCPServer):
             self.close_request(request)
         else:
             super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what ended a connection; the standard one prints a page to standard error."""
+        _log.exception("a request could not be answered")
 
     def rest(self, sock: socket.socket) -> bool:
         """Note that this connection waits for its next request. False: there will be none."""
