@@ -14,10 +14,9 @@ from itertools import accumulate
 from typing import Any, List, Optional
 
 from sse_middleware.clock import Clock, Signal
-from sse_middleware.signals import ThreadSignal
 from sse_middleware.stream import EventStream
 
-__all__ = ["Handover", "ThreadSignal"]
+__all__ = ["Handover"]
 
 _MAX_FRAMES = 1024
 _MAX_BYTES = 256 * 1024

@@ -6,7 +6,8 @@ from queue import Queue
 import pytest
 
 from sse_middleware.clock import SystemClock
-from sse_middleware.handover import Handover, ThreadSignal
+from sse_middleware.handover import Handover
+from sse_middleware.signals import ThreadSignal
 
 CLOCK = SystemClock()
 DEADLINE_S = 30

@@ -24,7 +24,7 @@ from sse_middleware.errors import (
     StreamCutError,
     StreamEndedError,
 )
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing import StreamClient, VirtualClock
 
 DEADLINE_S = 30
@@ -1066,7 +1066,7 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.urls import path
 from sse_middleware import SSEMiddleware, event_stream
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing import StreamClient
 
 def stream(request):

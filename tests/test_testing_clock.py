@@ -7,7 +7,7 @@ import pytest
 
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import OptionError, StuckClockError
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing import VirtualClock
 from sse_middleware.testing.clock import Patient
 

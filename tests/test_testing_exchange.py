@@ -8,7 +8,7 @@ import pytest
 
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import StuckClockError
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing import Recording, VirtualClock
 from sse_middleware.testing.exchange import ReceivedRequest, Reply, RequestHeaders
 

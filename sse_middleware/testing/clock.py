@@ -12,7 +12,7 @@ from typing import List, Optional, Tuple
 
 from sse_middleware.clock import Clock, Signal
 from sse_middleware.errors import OptionError, StuckClockError, shown
-from sse_middleware.handover import ThreadSignal
+from sse_middleware.signals import ThreadSignal
 
 __all__ = ["PATIENCE_S", "Patient", "VirtualClock"]
 

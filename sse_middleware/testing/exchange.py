@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from sse_middleware.clock import Clock, Signal
 from sse_middleware.errors import StuckClockError
-from sse_middleware.handover import ThreadSignal
 from sse_middleware.headers import HOP_BY_HOP
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing.clock import Patient
 from sse_middleware.testing.recording import Recording
 
