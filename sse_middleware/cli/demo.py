@@ -24,7 +24,7 @@ from sse_middleware.resume import MemoryLog
 __all__ = ["add", "demo_app", "run"]
 
 #: Asks an upstream for the answer to messages, with more fields if any; the stream of it.
-Ask = Callable[..., Any]
+_Ask = Callable[..., Any]
 
 _CURL = "curl -N -d '{\"messages\": []}' -H 'Content-Type: application/json'"
 _COOKIE = "sse_demo_visitor"
@@ -65,7 +65,7 @@ def _tell(url: str) -> None:
     print(f"The stream: {_CURL} {url}/stream", flush=True)
 
 
-def demo_app(ask: Ask) -> Any:
+def demo_app(ask: _Ask) -> Any:
     """The Flask app, wrapped: the page at ``/``, the stream at ``/stream`` (GET and POST)."""
     from flask import Flask, Response, request
 
@@ -143,7 +143,7 @@ def _find_tab(environ: Environ) -> Optional[str]:
     return None if visitor is None or tab is None else f"{visitor} {tab}"
 
 
-def _asker(base_url: str) -> Ask:
+def _asker(base_url: str) -> _Ask:
     """The openai client where it is installed, else requests. Neither uses a proxy."""
     try:
         from openai import DefaultHttpxClient, OpenAI
@@ -164,7 +164,7 @@ def _asker(base_url: str) -> Ask:
     return ask
 
 
-def _requests_asker(base_url: str) -> Ask:
+def _requests_asker(base_url: str) -> _Ask:
     import requests
 
     def ask(messages: Any, **fields: Any) -> Any:

@@ -14,10 +14,10 @@ from sse_middleware.cli.listening import told_in_one_line
 from sse_middleware.errors import SSEError
 from sse_middleware.response import WSGIApp
 
-__all__ = ["SERVERS", "Drain", "serve"]
+__all__ = ["SERVERS", "serve"]
 
 #: `SSEMiddleware.drain`: end all streams, waiting so many seconds at most.
-Drain = Callable[[float], object]
+_Drain = Callable[[float], object]
 
 _THREADS = 16  # a stream holds one of them
 _DRAIN_S = 3
@@ -25,7 +25,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
-    app: WSGIApp, *, server: str, host: str, port: int, told: Callable[[str], None], drain: Drain
+    app: WSGIApp, *, server: str, host: str, port: int, told: Callable[[str], None], drain: _Drain
 ) -> None:
     """Serve ``app`` on one of `SERVERS` until interrupted or terminated.
 
@@ -67,7 +67,7 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _drain_when_told_to_stop(drain: Drain) -> None:
+def _drain_when_told_to_stop(drain: _Drain) -> None:
     is_told = threading.Event()
 
     def tell(*signalled: Any) -> None:
@@ -87,7 +87,7 @@ def _drain_when_told_to_stop(drain: Drain) -> None:
         signal.signal(number, tell)
 
 
-def _waitress(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+def _waitress(app: WSGIApp, listener: socket.socket, drain: _Drain) -> None:
     import waitress
 
     _drain_when_told_to_stop(drain)
@@ -96,7 +96,7 @@ def _waitress(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
     ).run()
 
 
-def _werkzeug(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+def _werkzeug(app: WSGIApp, listener: socket.socket, drain: _Drain) -> None:
     from werkzeug.serving import make_server
 
     _drain_when_told_to_stop(drain)
@@ -104,7 +104,7 @@ def _werkzeug(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
     make_server(host, port, app, threaded=True, fd=listener.fileno()).serve_forever()
 
 
-def _gunicorn(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
+def _gunicorn(app: WSGIApp, listener: socket.socket, drain: _Drain) -> None:
     from gunicorn.app.base import BaseApplication
 
     class Application(BaseApplication):  # type: ignore[misc]  # it has no types
@@ -119,7 +119,7 @@ def _gunicorn(app: WSGIApp, listener: socket.socket, drain: Drain) -> None:
     Application().run()
 
 
-def _gunicorn_settings(descriptor: int, drain: Drain) -> Dict[str, Any]:
+def _gunicorn_settings(descriptor: int, drain: _Drain) -> Dict[str, Any]:
     def post_worker_init(worker: Any) -> None:
         stop: Any = signal.getsignal(signal.SIGTERM)
 

@@ -15,7 +15,7 @@ from sse_middleware.doctor.layers import LAYERS, layers_of, likely_layers
 from sse_middleware.doctor.stream import Block
 from sse_middleware.testing._framing_problem import visible
 
-__all__ = ["ENDS", "SHOWN_HEADERS", "findings_told", "report_lines", "safe"]
+__all__ = ["ENDS", "SHOWN_HEADERS", "report_lines", "safe"]
 
 #: The headers that tell something about a stream. No other is shown, in any form.
 SHOWN_HEADERS = [
@@ -57,7 +57,7 @@ def report_lines(seen: Evidence) -> List[str]:
         lines += ["", *_timeline(seen), "", *_summary(seen)]
     elif seen.heard.body:
         lines += ["", f"The answer says: {visible(seen.heard.body)}"]
-    lines += ["", *findings_told(findings_of(seen))]
+    lines += ["", *_findings_told(findings_of(seen))]
     return [wrapped for line in lines for wrapped in _wrapped(safe(line))]
 
 
@@ -79,7 +79,7 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
-def findings_told(findings: Sequence[Finding]) -> Iterator[str]:
+def _findings_told(findings: Sequence[Finding]) -> Iterator[str]:
     """Each finding with its evidence and its fixes."""
     for finding in findings:
         yield f"{finding.code.severity} {finding.name}: {finding.code.what}"

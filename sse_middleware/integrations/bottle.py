@@ -20,7 +20,7 @@ from sse_middleware.stream import event_stream
 __all__ = ["SSEPlugin", "adapt"]
 
 #: What a plugin was made with: `event_stream`'s, by name.
-Options = Mapping[str, Any]
+_Options = Mapping[str, Any]
 
 _log = logging.getLogger("sse_middleware")
 
@@ -60,7 +60,7 @@ class SSEPlugin:
                 _release(app, self._options)
 
 
-def adapt(app: Any, options: Optional[Options] = None) -> None:
+def adapt(app: Any, options: Optional[_Options] = None) -> None:
     """Let ``app``, where it is a Bottle app or wraps one, yield events; else do nothing.
 
     With ``options`` always, without it only in requests that the middleware serves.
@@ -80,13 +80,13 @@ def adapt(app: Any, options: Optional[Options] = None) -> None:
             _adapt_mounted(target, options)
 
 
-def _adapt_mounted(target: Any, options: Optional[Options]) -> None:
+def _adapt_mounted(target: Any, options: Optional[_Options]) -> None:
     """As `adapt`, but the options of a plugin of the mounted app's own stay."""
     cast = _find_cast(_find_bottle(target))
     adapt(target, options if cast is None or cast.options is None else None)
 
 
-def _release(app: Any, options: Options) -> None:
+def _release(app: Any, options: _Options) -> None:
     """Take back what `adapt` did with ``options``, here and in what is mounted."""
     bottle_app = _find_bottle(app)
     cast = _find_cast(bottle_app)
@@ -136,7 +136,7 @@ class _Cast:
         owners = [cls for cls in type(app).__mro__ if "_cast" in vars(cls)]
         self._bottle = sys.modules[owners[-1].__module__]  # the first may be a subclass's
         #: Those of the plugin; None where there is no plugin.
-        self.options: Optional[Options] = None
+        self.options: Optional[_Options] = None
 
     def __call__(self, out: Any, peek: Any = None) -> Any:
         framing = current_stream().framing

@@ -12,7 +12,6 @@ __all__ = [
     "as_index",
     "as_items",
     "as_text",
-    "cleaned",
     "find_mapping",
     "get",
     "json_text",
@@ -94,7 +93,7 @@ def json_text(thing: Any) -> str:
     try:
         text = json.dumps(thing, ensure_ascii=False, **options)
     except ValueError:  # NaN, most likely, which Python's reader takes and no other
-        thing = cleaned(thing)
+        thing = _cleaned(thing)
         text = json.dumps(thing, ensure_ascii=False, **options)
     try:
         text.encode()
@@ -103,7 +102,7 @@ def json_text(thing: Any) -> str:
     return text
 
 
-def cleaned(value: Any) -> Any:
+def _cleaned(value: Any) -> Any:
     """``value`` in JSON that any reader takes: no half surrogate pairs, no NaN."""
     if isinstance(value, str):
         return whole_text(value)
@@ -112,9 +111,9 @@ def cleaned(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, (list, tuple)):
-        return [cleaned(item) for item in value]
+        return [_cleaned(item) for item in value]
     fields = value if isinstance(value, Mapping) else plain(value)
-    return {whole_text(str(name)): cleaned(field) for name, field in fields.items()}
+    return {whole_text(str(name)): _cleaned(field) for name, field in fields.items()}
 
 
 def find_mapping(value: Any) -> Optional[Dict[str, Any]]:
@@ -122,6 +121,6 @@ def find_mapping(value: Any) -> Optional[Dict[str, Any]]:
     if isinstance(value, _JSON_SCALARS):
         return None
     try:
-        return cleaned(value) or None
+        return _cleaned(value) or None
     except (TypeError, RecursionError):
         return None

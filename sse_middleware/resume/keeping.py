@@ -17,7 +17,7 @@ from sse_middleware.resume.blocks import Blocks, is_event, numbered, without_id
 from sse_middleware.resume.guard import Guard
 from sse_middleware.resume.log import Writer
 
-__all__ = ["Keeper", "Unkept"]
+__all__ = ["Head", "Keeper", "Unkept"]
 
 _MAX_HALF_BYTES = 1024 * 1024
 #: Seconds for which a client that takes nothing may hold back an app that others can follow.

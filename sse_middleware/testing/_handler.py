@@ -25,11 +25,11 @@ _LONGEST_WAIT_S = 3600.0  # a selector takes no more than some weeks
 _LOOK_S = 0.001
 
 
-class StoppedError(Exception):
+class _StoppedError(Exception):
     """The server is closing."""
 
 
-class Watch:
+class _Watch:
     """A signal that also sees the client leave, or the server stop, while it is waited for."""
 
     def __init__(self, client: socket.socket, stop: socket.socket, *, is_settable: bool) -> None:
@@ -49,7 +49,7 @@ class Watch:
 
         Raises:
             ConnectionError: the client left.
-            StoppedError: the server is closing.
+            _StoppedError: the server is closing.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
@@ -61,7 +61,7 @@ class Watch:
                 self._pair[0].recv(1)
                 return True
             elif ready:
-                raise StoppedError
+                raise _StoppedError
             elif until is not None and time.monotonic() >= until:
                 return False
 
@@ -87,7 +87,7 @@ class Handler(RequestReader):
 
     def _send(self, reply: Reply) -> None:
         is_real = isinstance(reply.clock, SystemClock)
-        watch = Watch(self.connection, self.server.stop, is_settable=not is_real)
+        watch = _Watch(self.connection, self.server.stop, is_settable=not is_real)
         self._owed_bytes = len(reply.recording.body)
         try:
             self.wfile.write(head(reply, is_chunked=self._is_chunked))
@@ -98,12 +98,12 @@ class Handler(RequestReader):
             self.close_connection = True
             is_owed = self._owed_bytes > 0 or reply.recording.end == "stall"
             reply.request.client_left = is_owed and not self.server.was_cut(self.connection)
-        except (StoppedError, StuckClockError):
+        except (_StoppedError, StuckClockError):
             self.close_connection = True
         finally:
             watch.close()
 
-    def _send_body(self, reply: Reply, watch: Watch) -> None:
+    def _send_body(self, reply: Reply, watch: _Watch) -> None:
         for due_s, data in reply.steps():
             reply.wait(due_s, watch)
             watch.wait(0.0)
@@ -111,7 +111,7 @@ class Handler(RequestReader):
                 self.wfile.write(chunk(data) if self._is_chunked else data)
                 self._owed_bytes -= len(data)
 
-    def _send_end(self, reply: Reply, watch: Watch) -> None:
+    def _send_end(self, reply: Reply, watch: _Watch) -> None:
         end = reply.recording.end
         if end == "stall":
             reply.wait(inf, watch)

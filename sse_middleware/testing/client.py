@@ -23,7 +23,7 @@ from sse_middleware.testing._steps import Exchange, Steps
 
 __all__ = ["StreamClient"]
 
-SentHeaders = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
+_SentHeaders = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
 
 
 class StreamClient:
@@ -99,7 +99,7 @@ class StreamClient:
         *,
         json: Any = None,
         data: Any = None,
-        headers: Optional[SentHeaders] = None,
+        headers: Optional[_SentHeaders] = None,
         last_event_id: Optional[str] = None,
         timeout: float = 5.0,
         environ: Optional[Mapping[str, Any]] = None,
