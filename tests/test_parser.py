@@ -218,6 +218,22 @@ def test_a_bound_without_meaning_is_refused(limit):
         EventParser(max_event_bytes=limit)
 
 
+@pytest.mark.parametrize("last_event_id", [None, 7, b"7"])
+def test_a_last_event_id_is_text(last_event_id):
+    with pytest.raises(OptionError, match="last_event_id is .*: expected a str"):
+        EventParser(last_event_id=last_event_id)
+
+
+@pytest.mark.parametrize("before", [b"", b"data: x"], ids=["at the start", "later"])
+@pytest.mark.parametrize("data", ["data: x", None, 7, [100]], ids=repr)
+def test_what_is_no_bytes_is_refused_and_changes_nothing(data, before):
+    parser = EventParser()
+    parser.feed(before)
+    with pytest.raises(TypeError, match="data is (str|NoneType|int|list): expected bytes as they"):
+        parser.feed(data)
+    assert parser.feed(b"data: x\n\n"[len(before) :]) == [Event("x")]
+
+
 def test_a_closed_parser_says_so():
     parser = EventParser()
     assert parser.feed(b"id: 1\ndata: x") == []
