@@ -25,7 +25,9 @@ class ThreadSignal:
 
     def wait(self, timeout_s: Optional[float]) -> bool:
         """Whether it was set, within ``timeout_s`` seconds (None: however long); takes it back."""
-        return self._lock.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0))
+        if timeout_s is None:
+            return self._lock.acquire()
+        return self._lock.acquire(timeout=min(max(timeout_s, 0), threading.TIMEOUT_MAX))
 
     def set(self) -> None:
         """Let whoever waits go on, or the next who comes."""

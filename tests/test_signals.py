@@ -23,6 +23,12 @@ def test_a_thread_waits_for_another():
     assert signal.wait(10)
 
 
+def test_a_wait_may_be_longer_than_any_that_the_system_knows():
+    signal = ThreadSignal()
+    signal.set()
+    assert signal.wait(2 * threading.TIMEOUT_MAX)
+
+
 def test_in_a_thread_it_is_a_signal_of_threads():
     assert not is_greenlet()
     assert isinstance(signal_here(), ThreadSignal)
