@@ -3,7 +3,9 @@
 import time
 from typing import Optional, Protocol
 
-__all__ = ["Clock", "Signal", "SystemClock"]
+from sse_middleware.errors import OptionError, shown
+
+__all__ = ["Clock", "Signal", "SystemClock", "checked_clock"]
 
 
 class Signal(Protocol):
@@ -43,3 +45,15 @@ class SystemClock:
     def wait(self, signal: Signal, until_s: Optional[float]) -> bool:
         """Block this thread (or greenlet) until ``signal`` is set, or that moment has come."""
         return signal.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
+
+
+def checked_clock(clock: Optional[Clock]) -> Optional[Clock]:
+    """``clock``, which is one, or None.
+
+    Raises:
+        OptionError: it has not what a clock has, or is a class of clocks.
+    """
+    is_one = not isinstance(clock, type) and hasattr(clock, "monotonic") and hasattr(clock, "wait")
+    if clock is None or is_one:
+        return clock
+    raise OptionError("clock", shown(clock), "a clock such as VirtualClock(), or None")

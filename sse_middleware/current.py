@@ -8,6 +8,7 @@ import logging
 from contextvars import ContextVar
 from typing import Callable, List, Optional
 
+from sse_middleware.errors import OptionError, shown
 from sse_middleware.framing import Framing
 
 __all__ = ["CurrentStream", "current_stream", "hide", "show", "showing"]
@@ -63,7 +64,15 @@ class CurrentStream:
         It is called too when ``max_age`` or a drain ends the stream. Where a worker runs the
         request the call is made in a thread of its own. An exception that it raises is logged, and
         the other callbacks run all the same.
+
+        Raises:
+            OptionError: ``callback`` cannot be called, such as what ``close()`` has returned.
         """
+        if not callable(callback):
+            raise OptionError("callback", shown(callback), "a callable, such as response.close")
+        self._remember(callback)
+
+    def _remember(self, callback: Callable[[], object]) -> None:
         self._callbacks.append(callback)
         if self.disconnected:  # perhaps in this very moment, in the server's thread
             self._tell()
@@ -91,7 +100,7 @@ class CurrentStream:
 
 
 class _Inert(CurrentStream):
-    def on_disconnect(self, callback: Callable[[], object]) -> None:
+    def _remember(self, callback: Callable[[], object]) -> None:
         """Nothing: there is no client to leave."""
 
 

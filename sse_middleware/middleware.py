@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
-from sse_middleware.clock import Clock, SystemClock
+from sse_middleware.clock import Clock, SystemClock, checked_clock
 from sse_middleware.current import CurrentStream, current_stream, hide, show
 from sse_middleware.disconnect import find_probe
 from sse_middleware.errors import OptionError, shown
@@ -121,7 +121,7 @@ class SSEMiddleware:
         self._recogniser_of_rests = Recogniser(rest, self._advice)
         self._is_picked = picker(worker)
         self._own_pace = Pace(
-            clock or SystemClock(),
+            checked_clock(clock) or SystemClock(),
             _checked_seconds("heartbeat", heartbeat),
             _checked_seconds("max_age", max_age),
         )

@@ -35,6 +35,9 @@ def picker(worker: Optional[Worker]) -> Callable[[Environ], bool]:
     patterns = [worker] if isinstance(worker, str) else worker or ()
     if not isinstance(patterns, Sequence) or not all(isinstance(item, str) for item in patterns):
         raise OptionError("worker", shown(worker), "path patterns, or a predicate on environ")
+    for pattern in patterns:
+        if pattern and pattern[0] not in "/*?[":
+            raise OptionError("worker", shown(pattern), f'a path such as "/{pattern}"')
 
     def is_picked(environ: Environ) -> bool:
         if _names_event_stream(environ):

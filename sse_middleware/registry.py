@@ -6,9 +6,12 @@ import weakref
 from typing import Any, Callable, Dict
 
 from sse_middleware.current import CurrentStream
+from sse_middleware.errors import OptionError, shown
 from sse_middleware.worker import running
 
 __all__ = ["Registry"]
+
+_TOLD = ("opened", "closed", "heartbeat")
 
 _log = logging.getLogger("sse_middleware")
 
@@ -17,9 +20,15 @@ class Registry:
     """Calls those of ``opened``, ``closed`` and ``heartbeat`` that ``observer`` has.
 
     What it raises is logged: an observer never changes what it observes.
+
+    Raises:
+        OptionError: ``observer`` is a function, which would never be called.
     """
 
     def __init__(self, observer: object) -> None:
+        if callable(observer) and not any(hasattr(observer, name) for name in _TOLD):
+            methods = ", ".join(_TOLD)
+            raise OptionError("observer", shown(observer), f"an object with any of {methods}")
         self.is_draining = False
         self._observer = observer
         # By id and weakly, so that a response that its server drops unclosed can end.
@@ -40,7 +49,13 @@ class Registry:
         self._tell("heartbeat", stream)
 
     def drain(self, timeout_s: float) -> bool:
-        """Ask every stream to end, and wait; whether all had ended in time."""
+        """Ask every stream to end, and wait; whether all had ended in time.
+
+        Raises:
+            OptionError: ``timeout_s`` is no number.
+        """
+        if not isinstance(timeout_s, (int, float)):
+            raise OptionError("timeout", shown(timeout_s), "seconds, a number >= 0")
         self.is_draining = True
         for found in list(self._open.values()):
             response = found()

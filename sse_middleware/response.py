@@ -9,7 +9,7 @@ Source: PEP 3333.
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
-from sse_middleware.errors import ResponseError
+from sse_middleware.errors import ResponseError, shown
 from sse_middleware.headers import Headers, find_header
 
 __all__ = ["Answer", "Body", "Environ", "LaterFile", "StartResponse", "WSGIApp"]
@@ -147,7 +147,7 @@ class Body:
     def peek(self) -> Any:
         """The first item, which stays to be read; None where there is none."""
         if self._items is None:
-            self._items = iter(self._iterable)
+            self._items = self._begun()
             self._held = [item for _, item in zip(range(1), self._items)]
         return self._held[0] if self._held else None
 
@@ -162,8 +162,15 @@ class Body:
         if self._held:
             return self._held.pop()
         if self._items is None:
-            self._items = iter(self._iterable)
+            self._items = self._begun()
         return next(self._items)
+
+    def _begun(self) -> Iterator[Any]:
+        iterable = self._iterable
+        if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
+            hint = " (WSGI has no async generators)" if hasattr(iterable, "__aiter__") else ""
+            raise ResponseError(f"the app returned {shown(iterable)}: expected an iterable{hint}")
+        return iter(iterable)
 
     def close(self) -> None:
         """Close the app's iterable; once, however often it is called."""

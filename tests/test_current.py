@@ -2,8 +2,11 @@
 
 import logging
 
+import pytest
+
 from sse_middleware import current_stream
 from sse_middleware.current import CurrentStream, showing
+from sse_middleware.errors import OptionError
 
 
 def test_outside_a_request_it_is_inert():
@@ -35,6 +38,12 @@ def test_callbacks_run_once_in_order_when_the_client_leaves():
     stream.disconnect()
     assert called == ["first", "second"]
     assert stream.disconnected
+
+
+@pytest.mark.parametrize("stream", [CurrentStream(), current_stream()], ids=["own", "inert"])
+def test_what_cannot_be_called_is_no_callback(stream):
+    with pytest.raises(OptionError, match="callback is None: expected a callable"):
+        stream.on_disconnect(None)
 
 
 def test_a_callback_for_a_client_that_has_left_runs_at_once():

@@ -11,6 +11,7 @@ import pytest
 import webtest
 
 from sse_middleware import Event, EventParser, SSEMiddleware, current_stream, encode, event_stream
+from sse_middleware.clock import SystemClock
 from sse_middleware.errors import EventError, OptionError, ResponseError
 
 HTML = [("Content-Type", "text/html; charset=utf-8")]
@@ -489,6 +490,12 @@ BAD = {
     "max_age": ((app_of([]),), {"max_age": float("inf")}, "max_age is inf"),
     "max_streams": ((app_of([]),), {"max_streams": 0}, "max_streams is 0: expected an int >= 1"),
     "end_event": ((app_of([]),), {"end_event": ""}, "end_event is ''"),
+    "clock": ((app_of([]),), {"clock": SystemClock}, "clock is <class"),
+    "observer": (
+        (app_of([]),),
+        {"observer": print},
+        "observer is <built-in function print>: expec",
+    ),
 }
 
 
@@ -497,6 +504,32 @@ def test_an_option_without_meaning_is_refused_when_the_app_is_wrapped(args, opti
     with pytest.raises(OptionError) as caught:
         SSEMiddleware(*args, **options)
     assert str(caught.value).startswith(message)
+
+
+async def asynchronous():
+    yield {"data": "a"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (None, "None: expected an iterable"),
+        (asynchronous, "<function asynchronous at 0x.*>: expected an iterable"),
+        (
+            asynchronous(),
+            r"<async_generator .*>: expected an iterable \(WSGI has no async generators\)",
+        ),
+    ],
+    ids=["nothing", "a function", "an async generator"],
+)
+@pytest.mark.parametrize("worker", [None, "/stream"], ids=["inline", "in a worker"])
+def test_a_stream_that_is_no_iterable_is_told_of(returned, told, worker):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return returned
+
+    with pytest.raises(ResponseError, match=f"^the app returned {told}$"):
+        Server(SSEMiddleware(app, worker=worker), path="/stream")
 
 
 def test_current_stream_is_the_requests_own_while_the_app_runs_and_no_longer():

@@ -34,6 +34,17 @@ def test_what_is_no_rule_is_refused(worker):
         picker(worker)
 
 
+@pytest.mark.parametrize("worker", ["stream", ["/a", "b/*"]], ids=repr)
+def test_a_pattern_that_no_path_matches_is_refused(worker):
+    with pytest.raises(OptionError, match=r"worker is .*: expected a path such as "):
+        picker(worker)
+
+
+@pytest.mark.parametrize("worker", ["", "*/stream", "?stream", "[/]stream"], ids=repr)
+def test_a_pattern_may_begin_with_a_wildcard(worker):
+    assert picker(worker)({"PATH_INFO": "/stream" if worker else ""})
+
+
 def test_an_event_source_gets_and_names_the_media_type():
     accept = {"HTTP_ACCEPT": "text/event-stream"}
     assert is_event_source({"REQUEST_METHOD": "GET", **accept})

@@ -1,6 +1,9 @@
 """Who is told of streams, and the draining of those that are open."""
 
+import pytest
+
 from sse_middleware.current import CurrentStream
+from sse_middleware.errors import OptionError
 from sse_middleware.registry import Registry
 
 
@@ -36,6 +39,21 @@ def test_an_observer_that_fails_is_logged_and_changes_nothing(caplog):
     registry = Registry(Broken())
     registry.opened(Response(), CurrentStream())
     assert "observer.opened failed" in caplog.text
+
+
+def test_a_function_is_no_observer_unless_it_has_a_method():
+    with pytest.raises(OptionError, match="observer is .*: expected an object with any of opened"):
+        Registry(print)
+    Registry(Observer)
+    Registry(object())
+
+
+@pytest.mark.parametrize("timeout_s", [None, "5"])
+def test_a_drain_without_a_time_begins_nothing(timeout_s):
+    registry = Registry(None)
+    with pytest.raises(OptionError, match="timeout is .*: expected seconds"):
+        registry.drain(timeout_s)
+    assert not registry.is_draining
 
 
 def test_draining_wakes_what_is_open_and_says_whether_it_ended():

@@ -322,6 +322,25 @@ OPTION_ERRORS = {
     "url": (lambda: StreamClient("localhost:80"), "app_or_url is 'localhost:80': expected"),
     "port": (lambda: StreamClient("http://localhost:eighty"), "app_or_url is 'http://localhost:e"),
     "clock": (lambda: StreamClient("http://x", clock=VirtualClock()), "clock is .*: expected None"),
+    "no clock": (lambda: StreamClient(told, clock=7), "clock is 7: expected a clock such as"),
+    "host": (
+        lambda: StreamClient("http://a..b"),
+        r"app_or_url is 'http://a\.\.b': expected a WSGI",
+    ),
+    "headers": (
+        lambda: StreamClient(told).get(headers="a: b"),
+        "headers is 'a: b': expected a map",
+    ),
+    "no mapping": (
+        lambda: StreamClient(told).get(environ=[1]),
+        r"environ is \[1\]: expected a map",
+    ),
+    "data": (lambda: StreamClient(told).post(data=object()), "data is <object .*: expected what"),
+    "json": (lambda: StreamClient(told).post(json={1}), r"json is \{1\}: expected .*serializable"),
+    "both": (
+        lambda: StreamClient(told).post(json={}, data=b"x"),
+        r"json is \{\}: expected .* both",
+    ),
     "path": (lambda: StreamClient(told).get("stream"), "path is 'stream': expected"),
     "environ": (lambda: StreamClient("http://x").get("/", environ={}), "environ is {}: expected"),
     "timeout": (lambda: StreamClient(told).get("/", timeout=None), "timeout is None: expected"),

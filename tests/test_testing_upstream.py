@@ -285,7 +285,11 @@ def test_without_a_clock_a_speed_is_in_real_time():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recording": b"x"}, "recording is b'x': expected a Recording, or the name of one"),
+        (
+            {"recording": b"x"},
+            "recording is b'x': expected a Recording, or the name of one (Recording.load reads a "
+            "file)",
+        ),
         ({"times": 0}, "times is 0: expected an int >= 1, or None for any number"),
         ({"times": True}, "times is True: expected an int >= 1, or None for any number"),
         ({"times": 1.0}, "times is 1.0: expected an int >= 1, or None for any number"),
@@ -312,12 +316,27 @@ def test_a_bad_argument_of_play_is_refused_and_scripts_nothing(arguments, messag
         ({"fault": faults.http_error}, "fault is the function http_error: expected"),
         ({"fault": lambda recording: None}, "what fault returns is None: expected a Recording"),
         ({"rechunk": lambda recording: b""}, "what rechunk returns is b'': expected a Recording"),
+        ({"rechunk": rechunk.every}, r"rechunk is the function every: .* rechunk\.every\(\.\.\.\)"),
+        ({"rechunk": rechunk.seeded}, "rechunk is the function seeded: expected what it returns"),
     ],
-    ids=["a fault without its call", "one with arguments", "a fault of nothing", "no recording"],
+    ids=[
+        "a fault without its call",
+        "one with arguments",
+        "a fault of nothing",
+        "no recording",
+        "a size without its call",
+        "a seed without its call",
+    ],
 )
 def test_what_makes_no_recording_is_refused_by_play(arguments, message):
     with pytest.raises(OptionError, match=message):
         FakeUpstream().play("chat-text", **arguments)
+
+
+@pytest.mark.parametrize("clock", [VirtualClock, 7, math.inf], ids=repr)
+def test_what_is_no_clock_is_refused(clock):
+    with pytest.raises(OptionError, match="clock is .*: expected a clock such as VirtualClock()"):
+        FakeUpstream(clock)
 
 
 def test_an_unknown_name_is_refused_by_play():

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Optional, Tuple
 
-from sse_middleware.clock import Clock, Signal, SystemClock
+from sse_middleware.clock import Clock, Signal, SystemClock, checked_clock
 from sse_middleware.resume.frames import Frames, Place, Reader, Subscription
 from sse_middleware.resume.log import Bounds, Owner, checked_owner
 
@@ -61,7 +61,7 @@ class MemoryLog:
     ) -> None:
         self.owner, self.linger_s = checked_owner(owner, linger)
         self._bounds = Bounds(max_events, max_bytes, max_streams, max_age).checked()
-        self._clock = clock or SystemClock()
+        self._clock = checked_clock(clock) or SystemClock()
         # The garbage collector may close an abandoned reader, and a signal's handler may publish,
         # while their thread is in here: they go on at once, and what they change is borne with.
         self._lock = threading.RLock()

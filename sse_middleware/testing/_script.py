@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing import faults
+from sse_middleware.testing import faults, rechunk
 from sse_middleware.testing.exchange import ReceivedRequest
 from sse_middleware.testing.matching import Match
 from sse_middleware.testing.recording import Recording
@@ -88,8 +88,9 @@ def changed(name: str, change: Any, recording: Recording) -> Recording:
         OptionError: it is a function that makes one, or makes something else.
     """
     made = getattr(change, "__name__", "")
-    if name == "fault" and getattr(faults, made, None) is change:
-        raise OptionError(name, f"the function {made}", f"what it returns: faults.{made}(...)")
+    home = "faults" if getattr(faults, made, None) is change else "rechunk"
+    if home == "faults" or change in (rechunk.every, rechunk.seeded):
+        raise OptionError(name, f"the function {made}", f"what it returns: {home}.{made}(...)")
     result = change(recording)
     if not isinstance(result, Recording):
         raise OptionError(f"what {name} returns", shown(result), "a Recording")

@@ -18,9 +18,10 @@ _AS_THEY_ARE = "!$%&'()*+,/:;=?@~"
 
 def split_url(url: str) -> SplitResult:
     """The parts of a server's address."""
-    with suppress(ValueError):  # of a port that is none
+    with suppress(ValueError):  # of a port that is none, or of a host with two dots in a row
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+        host = (parts.hostname or "").encode("idna")
+        if parts.scheme in ("http", "https") and host and parts.port != 0:
             return parts
     raise OptionError(
         "app_or_url", shown(url), 'a WSGI app, or a URL such as "http://127.0.0.1:80"'

@@ -12,7 +12,7 @@ depend on how the threads were scheduled.
 
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
-from sse_middleware.clock import Clock
+from sse_middleware.clock import Clock, checked_clock
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.headers import EVENT_STREAM
 from sse_middleware.response import Environ, WSGIApp
@@ -58,7 +58,7 @@ class StreamClient:
     def __init__(self, app_or_url: Union[WSGIApp, str], *, clock: Optional[Clock] = None) -> None:
         self._app = None if isinstance(app_or_url, str) else app_or_url
         self._base = split_url(app_or_url) if isinstance(app_or_url, str) else None
-        self._clock = clock
+        self._clock = checked_clock(clock)
         if self._base is None and not callable(self._app):
             raise OptionError("app_or_url", shown(app_or_url), "a WSGI app, or a URL")
         if self._base is not None and clock is not None:
@@ -110,9 +110,9 @@ class StreamClient:
             raise OptionError("path", shown(path), "a str that begins with a slash")
         if environ is not None and self._app is None:
             raise OptionError("environ", shown(environ), "None, as a running server makes its own")
-        from werkzeug.datastructures import Headers
-
-        sent = Headers(headers)
+        if not isinstance(environ, (Mapping, type(None))):
+            raise OptionError("environ", shown(environ), "a mapping, or None")
+        sent = _sent(headers)
         sent.setdefault("Accept", EVENT_STREAM)
         if last_event_id is not None:
             sent["Last-Event-ID"] = str(last_event_id).encode().decode("latin-1")
@@ -137,12 +137,26 @@ class StreamClient:
         return OverSocket(self._base, method, path, list(sent), body)
 
 
+def _sent(headers: Optional[_SentHeaders]) -> Any:
+    from werkzeug.datastructures import Headers
+
+    try:
+        return Headers(headers)
+    except (TypeError, ValueError) as error:
+        expected = f"a mapping, or pairs of names and values ({error})"
+        raise OptionError("headers", shown(headers), expected) from None
+
+
 def _environ(method: str, path: str, headers: Any, json: Any, data: Any) -> Environ:
     """What Werkzeug makes of a request."""
     from werkzeug.test import EnvironBuilder
 
     given: Dict[str, Any] = {"data": data} if json is None else {"json": json, "data": data}
-    builder = EnvironBuilder(path, method=method, headers=headers, **given)
+    try:
+        builder = EnvironBuilder(path, method=method, headers=headers, **given)
+    except (AttributeError, TypeError) as error:
+        thing, value = ("data", data) if json is None else ("json", json)
+        raise OptionError(thing, shown(value), f"what Werkzeug's client takes ({error})") from None
     try:
         environ: Environ = builder.get_environ()
     finally:

@@ -32,7 +32,7 @@ from typing import (
 )
 from weakref import WeakSet
 
-from sse_middleware.clock import Clock, SystemClock
+from sse_middleware.clock import Clock, SystemClock, checked_clock
 from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing._edits import paced
 from sse_middleware.testing._proxies import passed_by
@@ -71,6 +71,9 @@ class FakeUpstream:
         clock: what recorded delays are waited on. Without one they are skipped, unless ``play``
             is given a speed.
         recordings: a folder whose ``.sse`` files ``play`` finds by name, before those that ship.
+
+    Raises:
+        OptionError: ``clock`` is none.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class FakeUpstream:
         *,
         recordings: Union[str, "os.PathLike[str]", None] = None,
     ) -> None:
-        self._clock = clock
+        self._clock = checked_clock(clock)
         self._folder = None if recordings is None else Path(recordings)
         self._lock = threading.RLock()  # a `when` of the test's may look into the journal
         self._scripts: List[Script] = []
@@ -264,7 +267,8 @@ class FakeUpstream:
         if isinstance(recording, Recording):
             return recording
         if not isinstance(recording, str):
-            raise OptionError("recording", shown(recording), "a Recording, or the name of one")
+            expected = "a Recording, or the name of one (Recording.load reads a file)"
+            raise OptionError("recording", shown(recording), expected)
         own = sorted(self._folder.glob("*.sse")) if self._folder is not None else []
         for path in own:
             if path.stem == recording:
