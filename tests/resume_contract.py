@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from sse_middleware import current_stream
+from sse_middleware import Event, current_stream
 from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import EventError, OptionError, StreamLostError
 from sse_middleware.resume import Channel
@@ -308,7 +308,10 @@ def test_a_subscriber_whose_client_leaves_stops_waiting(make_log):
 
 @pytest.mark.parametrize(
     "mapping",
-    [{"data": "a", "id": 1}, {"comment": "a"}, {"retry": 1}, {"dta": 1}, {"event": "a"}],
+    [
+        *({"data": "a", "id": 1}, {"comment": "a"}, {"retry": 1}, {"dta": 1}, {"event": "a"}),
+        *("a", ["a"], Event("a", id=1), Event(comment="a")),
+    ],
     ids=str,
 )
 def test_what_is_no_event_of_the_channels_is_not_published(make_log, mapping):
@@ -316,10 +319,28 @@ def test_what_is_no_event_of_the_channels_is_not_published(make_log, mapping):
         Channel("news", make_log()).publish(mapping)
 
 
+def test_an_event_object_is_published_as_a_mapping_is(make_log):
+    news = Channel("news", make_log())
+    follow = news.subscribe()
+    news.publish(Event("a", event="x"))
+    seen = next(follow)
+    assert (seen.data, seen.event) == ("a", "x")
+
+
 @pytest.mark.parametrize("name", ["", None, 7])
 def test_a_channel_has_a_name(make_log, name):
     with pytest.raises(OptionError, match="name"):
         Channel(name, make_log())
+
+
+def test_a_channel_has_a_log():
+    with pytest.raises(OptionError, match="log is None: expected an EventLog such as MemoryLog"):
+        Channel("news", None)
+
+
+def test_a_channel_is_followed_from_an_id_that_is_text(make_log):
+    with pytest.raises(OptionError, match="last_event_id is 7: expected a str"):
+        Channel("news", make_log()).subscribe(7)
 
 
 # --- any order of events

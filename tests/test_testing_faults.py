@@ -335,6 +335,12 @@ def test_the_content_type_is_another_and_the_other_headers_stay():
         FakeUpstream().play("chat-text", fault=faults.content_type("a\nb"))
 
 
+@pytest.mark.parametrize("body", [[1], "{}", {"a": {1}}, {"a": b""}], ids=repr)
+def test_what_is_no_json_object_is_no_body(body):
+    with pytest.raises(OptionError, match="body is .*: expected a mapping that JSON can hold"):
+        faults.json_body(body)
+
+
 def test_a_json_body_is_no_stream():
     broken = faults.json_body({"id": "1"})(RECORDING)
     assert (broken.status, broken.body, broken.end) == (200, b'{"id": "1"}', "complete")

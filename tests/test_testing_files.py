@@ -35,6 +35,13 @@ def test_a_save_that_fails_leaves_the_old_recording(tmp_path, monkeypatch, numbe
     assert names(tmp_path) == ["r.json", "r.sse"]
 
 
+def test_a_save_that_fails_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "absent" / "r.sse"
+    with pytest.raises(FileNotFoundError) as caught:
+        Recording(b"").save(path)
+    assert caught.value.filename == str(path)
+
+
 def test_a_save_that_is_interrupted_leaves_the_old_recording(tmp_path, monkeypatch):
     OLD.save(tmp_path / "r.sse")
     real, calls = Path.write_bytes, []

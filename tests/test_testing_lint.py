@@ -422,6 +422,11 @@ def test_an_unknown_profile_is_refused():
         FramingLint(stream(generated()), profile="openid")
 
 
+def test_what_is_no_app_is_refused():
+    with pytest.raises(OptionError, match="app is None: expected a WSGI app"):
+        FramingLint(None)
+
+
 def test_webtest_reads_through_it():
     webtest = pytest.importorskip("webtest")
     with FramingLint(stream(generated(b"data: 1\n\n"))) as checked:

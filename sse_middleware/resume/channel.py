@@ -4,11 +4,12 @@ The events have ids of the channel's own: a client that comes back with one gets
 since, from any subscription, so that nothing is kept for each client.
 """
 
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Union
 
 from sse_middleware.current import current_stream
 from sse_middleware.errors import EventError, OptionError, shown
 from sse_middleware.event import Event, encode
+from sse_middleware.fields import checked
 from sse_middleware.parser import EventParser
 from sse_middleware.resume.blocks import is_event, numbered
 from sse_middleware.resume.log import EventLog, Subscription
@@ -27,27 +28,30 @@ class Channel:
     'Hi'
 
     Raises:
-        OptionError: ``name`` is no text, or empty.
+        OptionError: ``name`` is no text, or empty, or ``log`` is no log.
     """
 
     def __init__(self, name: str, log: EventLog) -> None:
         if not isinstance(name, str) or not name:
             raise OptionError("name", shown(name), "a str that names the channel")
+        if not (hasattr(log, "publish") and hasattr(log, "subscribe")):
+            raise OptionError("log", shown(log), "an EventLog such as MemoryLog(owner=...)")
         self._name = name
         self._log = log
 
-    def publish(self, mapping: Mapping[str, Any]) -> None:
-        """Send the event that ``mapping`` describes to all subscribers, now and in the log.
+    def publish(self, event: Union[Event, Mapping[str, Any]]) -> None:
+        """Send an `Event`, or the event that a mapping describes, to all subscribers and the log.
 
         Raises:
             EventError: it is no event with data, or has an id: the channel numbers its events.
             Exception: what the log raises where it cannot be reached.
         """
-        if mapping.get("id") is not None:
-            raise EventError("id", shown(mapping["id"]), "none: the channel numbers its events")
-        frame = encode(mapping)
+        own_id = event.id if isinstance(event, Event) else checked(event).get("id")
+        if own_id is not None:
+            raise EventError("id", shown(own_id), "none: the channel numbers its events")
+        frame = encode(event)
         if not is_event(frame):
-            raise EventError("event", shown(mapping), "a mapping with data")
+            raise EventError("event", shown(event), "a mapping with data")
         self._log.publish(self._name, frame)
 
     def subscribe(self, last_event_id: Optional[str] = None) -> Iterator[Event]:
@@ -57,7 +61,13 @@ class Channel:
         What followed it and is still in the log comes first; from an id that is too old, all that
         is there; from an id that is not this channel's, nothing but what is new. The stream that
         these events leave in is not kept for its client: it needs nothing but these ids.
+
+        Raises:
+            OptionError: ``last_event_id`` is no text.
         """
+        if not isinstance(last_event_id, (str, type(None))):
+            expected = "a str, as a client sends it, or None"
+            raise OptionError("last_event_id", shown(last_event_id), expected)
         stream = current_stream()
         after = stream.last_event_id if last_event_id is None else last_event_id
         stream.is_resumable = False

@@ -77,6 +77,10 @@ def _put(path: Path, content: Optional[bytes]) -> None:
     try:
         part.write_bytes(content)
         os.replace(str(part), str(target))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # not that of the part
     finally:
         with suppress(FileNotFoundError):
             part.unlink()

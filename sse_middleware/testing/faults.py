@@ -297,7 +297,11 @@ def json_body(body: Optional[Mapping[str, Any]] = None) -> Fault:
     Outcome: clean end without an event (openai 3, 2, 1, anthropic 2, openai-node); AssertionError
     (openai 0.28); clean end (HTTP clients).
     """
-    data = json.dumps({"object": "chat.completion", "choices": []} if body is None else dict(body))
+    answer = {"object": "chat.completion", "choices": []} if body is None else body
+    try:
+        data = json.dumps(dict(answer))
+    except (TypeError, ValueError):
+        raise OptionError("body", shown(body), "a mapping that JSON can hold") from None
 
     def change(recording: Recording) -> Recording:
         headers = _with_content_type(recording, "application/json")

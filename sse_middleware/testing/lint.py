@@ -11,7 +11,7 @@ A fault is raised from the call, the ``next()`` or the ``close()`` that shows it
 from typing import Any, Iterable, Iterator, List, Optional
 from weakref import WeakSet
 
-from sse_middleware.errors import FramingError
+from sse_middleware.errors import FramingError, OptionError, shown
 from sse_middleware.response import Environ, StartResponse, WSGIApp
 from sse_middleware.testing._framing_problem import Problem, checked_profile
 from sse_middleware.testing._framing_seam import Seam
@@ -40,12 +40,14 @@ class FramingLint:
     ...
 
     Raises:
-        OptionError: an unknown profile.
+        OptionError: an unknown profile, or ``app`` is not callable.
 
     Source: PEP 3333; for each rule see ``docs/framing.md``.
     """
 
     def __init__(self, app: WSGIApp, *, profile: str = "whatwg") -> None:
+        if not callable(app):
+            raise OptionError("app", shown(app), "a WSGI app, called with environ, start_response")
         #: Every fault that was found, also those of errors that somebody caught.
         self.problems: List[Problem] = []
         self._app = app
