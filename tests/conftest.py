@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sysconfig
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,24 @@ class Command:
     def __init__(self, arguments, folder, errors):
         script = Path(sysconfig.get_path("scripts")) / "sse-middleware"
         dropped = {key for key in os.environ if key.lower().endswith("_proxy")}
+        dropped.add("PYTHONUNBUFFERED")  # which would hide that a line is not flushed
         self._errors = errors
-        with open(self._errors, "wb") as stderr:
-            self.process = subprocess.Popen(
-                [str(script), *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={key: text for key, text in os.environ.items() if key not in dropped},
-                cwd=str(folder),
-                start_new_session=True,  # Ctrl-C goes to all of it, and to nothing else
-            )
+        # A run of the tests in the background ignores SIGINT, and a child would inherit that; what
+        # this process catches is the default in the child.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with open(self._errors, "wb") as stderr:
+                self.process = subprocess.Popen(
+                    [str(script), *map(str, arguments)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    env={key: text for key, text in os.environ.items() if key not in dropped},
+                    cwd=str(folder),
+                    start_new_session=True,  # Ctrl-C goes to all of it, and to nothing else
+                )
+        finally:
+            signal.signal(signal.SIGINT, before)
         self._lines = queue.Queue()
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
@@ -93,19 +101,34 @@ class Command:
         self.process.stdout.close()
 
 
-@pytest.fixture
-def start_command(tmp_path):
-    """Starts ``sse-middleware`` with arguments, in ``folder`` or one of the test's own."""
+@contextmanager
+def starting_commands(own_folder):
     started = []
 
-    def start(*arguments, folder=tmp_path):
-        errors = tmp_path / f"stderr{len(started)}"
+    def start(*arguments, folder=own_folder):
+        errors = own_folder / f"stderr{len(started)}"
         started.append(Command(arguments, folder, errors))
         return started[-1]
 
-    yield start
-    for command in started:
-        command.end()
+    try:
+        yield start
+    finally:
+        for command in started:
+            command.end()
+
+
+@pytest.fixture
+def start_command(tmp_path):
+    """Starts ``sse-middleware`` with arguments, in ``folder`` or one of the test's own."""
+    with starting_commands(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_command(tmp_path_factory):
+    """The same, for a process that all tests of a file share."""
+    with starting_commands(tmp_path_factory.mktemp("shared")) as start:
+        yield start
 
 
 class RawServer:

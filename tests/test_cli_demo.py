@@ -7,7 +7,6 @@ import http.client
 import io
 import json
 import os
-import queue
 import re
 import shutil
 import signal
@@ -15,7 +14,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import threading
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -47,72 +45,10 @@ pytest.importorskip("waitress", reason="the extra of the demo is not installed h
 pytest.importorskip("requests", reason="the extra of the demo is not installed here")
 
 
-def environ_of_processes():
-    """What a child sees: this environment, without proxies and with buffered output."""
-    dropped = {key for key in os.environ if key.lower().endswith("_proxy")} | {"PYTHONUNBUFFERED"}
-    return {key: text for key, text in os.environ.items() if key not in dropped}
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
-    for name in set(os.environ) - set(environ_of_processes()):
+    for name in [key for key in os.environ if key.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-
-
-class Demo:
-    """A running ``sse-middleware demo --port 0``."""
-
-    def __init__(self, folder, *options):
-        self._errors = folder / "stderr"
-        # A test run that was itself started in the background ignores SIGINT, and a child would
-        # inherit that; what this process catches is the default in the child.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            with open(self._errors, "wb") as stderr:
-                self.process = subprocess.Popen(
-                    [str(SCRIPT), "demo", "--port", "0", *options],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=stderr,
-                    env=environ_of_processes(),
-                )
-        finally:
-            signal.signal(signal.SIGINT, before)
-        self._lines = queue.Queue()
-        self._reader = threading.Thread(target=self._read_lines, daemon=True)
-        self._reader.start()
-
-    def _read_lines(self):
-        for line in self.process.stdout:
-            self._lines.put(line.decode())
-        self._lines.put("")
-
-    def line(self):
-        """The next line of its output, "" at its end."""
-        try:
-            return self._lines.get(timeout=DEADLINE_S)
-        except queue.Empty:
-            raise AssertionError(f"no line was printed for {DEADLINE_S} s: {self.errors}") from None
-
-    def wait(self):
-        """Its exit code."""
-        try:
-            return self.process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"it did not end in {DEADLINE_S} s: {self.errors}") from None
-
-    @property
-    def errors(self):
-        """Its standard error, without what waitress says while its threads are not yet all up."""
-        lines = self._errors.read_text().splitlines(keepends=True)
-        return "".join(line for line in lines if not line.startswith("Task queue depth is "))
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(DEADLINE_S)
-        self._reader.join(DEADLINE_S)
-        self.process.stdout.close()
 
 
 class Visit:
@@ -149,20 +85,17 @@ class Visit:
 
 def page_of(demo):
     """The port, and the curl command, from the two lines that it prints."""
-    page = re.fullmatch(r"The page:  http://127\.0\.0\.1:(\d+)/\n", demo.line())
+    page = re.fullmatch(r"The page:  http://127\.0\.0\.1:(\d+)/", demo.line())
     assert page, "the first line is not the page's"
-    stream = re.fullmatch(r"The stream: (curl -N .*)\n", demo.line())
+    stream = re.fullmatch(r"The stream: (curl -N .*)", demo.line())
     assert stream, "the second line is not the stream's"
     return int(page.group(1)), stream.group(1)
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    demo = Demo(tmp_path_factory.mktemp("demo"))
-    try:
-        yield (demo, *page_of(demo))
-    finally:
-        demo.end()
+def started(start_shared_command):
+    demo = start_shared_command("demo", "--port", "0")
+    return (demo, *page_of(demo))
 
 
 @pytest.fixture
@@ -173,15 +106,6 @@ def port(started):
 @pytest.fixture
 def curl_command(started):
     return started[2]
-
-
-@pytest.fixture
-def own_demo(tmp_path):
-    demo = Demo(tmp_path)
-    try:
-        yield demo
-    finally:
-        demo.end()
 
 
 # The process
@@ -234,7 +158,6 @@ def test_the_printed_curl_command_prints_the_events(curl_command):
         shell=True,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env=environ_of_processes(),
         timeout=DEADLINE_S,
         check=False,
     )
@@ -266,15 +189,16 @@ def test_nothing_is_written_to_the_standard_error(started, port):
 @pytest.mark.parametrize("signalled", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize("in_mid_stream", [False, True], ids=["idle", "in mid-stream"])
 def test_a_signal_ends_it_with_exit_code_0_and_without_a_traceback(
-    own_demo, in_mid_stream, signalled
+    start_command, in_mid_stream, signalled
 ):
-    port, _ = page_of(own_demo)
+    demo = start_command("demo", "--port", "0")
+    port, _ = page_of(demo)
     if in_mid_stream:
         visit = Visit(port, **QUESTIONS["EventSource"]).until(b"Hello")
-    own_demo.process.send_signal(signalled)
-    assert own_demo.wait() == 0
-    assert own_demo.line() == ""
-    assert own_demo.errors in ("", "\n")  # the latter before the server has begun to run
+    demo.process.send_signal(signalled)
+    assert demo.wait() == 0
+    assert demo.line() is None
+    assert demo.errors in ("", "\n")  # the latter before the server has begun to run
     if in_mid_stream:
         visit.socket.close()
 
@@ -297,35 +221,32 @@ def ids_in(data):
 @pytest.mark.sweep
 @pytest.mark.parametrize("server", ["waitress", "gunicorn", "werkzeug"])
 def test_on_each_server_a_stream_that_is_dropped_is_resumed_and_the_end_is_orderly(
-    tmp_path, server
+    start_command, server
 ):
     pytest.importorskip(server, reason=f"{server} is not installed here")
-    demo = Demo(tmp_path, "--server", server)
-    try:
-        port, _ = page_of(demo)
-        cookie = cookie_of(port)
-        path = "/stream?tab=a&answer=unicode"
-        asked = {"path": path, "Accept": "text/event-stream", "Cookie": cookie}
-        visit = Visit(port, **asked).until(b'{"data":"Gr"}')
-        assert drop(port, cookie, "b") == 404  # another page's
-        assert drop(port, cookie_of(port), "a") == 404  # another visitor's
-        assert drop(port, cookie, "a") == 204
-        with visit.socket:
-            visit.reads += iter(lambda: visit.socket.recv(65536), b"")
-        first = b"".join(visit.reads)
-        assert not first.endswith(b"0\r\n\r\n"), "it was ended, not lost"
-        assert drop(port, cookie, "a") == 404  # it is gone
-        [*_, last_id] = re.findall(rb"\nid: (\S+)\n", first)
-        rest = Visit(port, **asked, Last_Event_ID=last_id.decode()).whole().body
-        numbers = ids_in(first) + ids_in(rest)
-        assert numbers == list(range(1, len(numbers) + 1))
-        assert rest.endswith(encode(CLOSE))
-        Visit(port, path=path + "&fault=stall", Cookie=cookie).until(b"Gr").socket.close()
-        demo.process.send_signal(signal.SIGTERM)
-        assert demo.wait() == 0
-        assert "Traceback" not in demo.errors
-    finally:
-        demo.end()
+    demo = start_command("demo", "--port", "0", "--server", server)
+    port, _ = page_of(demo)
+    cookie, other = cookie_of(port), cookie_of(port)
+    path = "/stream?tab=a&answer=long"
+    asked = {"path": path, "Accept": "text/event-stream", "Cookie": cookie}
+    visit = Visit(port, **asked).until(b'{"data":"Yield"}')
+    assert drop(port, cookie, "b") == 404  # another page's
+    assert drop(port, other, "a") == 404  # another visitor's
+    assert drop(port, cookie, "a") == 204
+    with visit.socket:
+        visit.reads += iter(lambda: visit.socket.recv(65536), b"")
+    first = b"".join(visit.reads)
+    assert not first.endswith(b"0\r\n\r\n"), "it was ended, not lost"
+    assert drop(port, cookie, "a") == 404  # it is gone
+    [*_, last_id] = re.findall(rb"\nid: (\S+)\n", first)
+    rest = Visit(port, **asked, Last_Event_ID=last_id.decode()).whole().body
+    numbers = ids_in(first) + ids_in(rest)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert rest.endswith(encode(CLOSE))
+    Visit(port, path=path + "&fault=stall", Cookie=cookie).until(b"Yield").socket.close()
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.wait() == 0
+    assert "Traceback" not in demo.errors
 
 
 # The app, in this process
