@@ -1,13 +1,10 @@
 """sse_middleware.cli.record: the command as a process of its own, from its start to its end."""
 
 import os
-import queue
 import signal
 import socket
 import subprocess
 import sysconfig
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,59 +21,25 @@ def environ():
     return {key: text for key, text in os.environ.items() if not key.lower().endswith("_proxy")}
 
 
-class Command:
-    """A running ``sse-middleware record``; each read of its lines has a deadline."""
+@pytest.fixture
+def record(start_command, tmp_path):
+    """Starts ``sse-middleware record``; the process, and the three lines that it says."""
 
-    def __init__(self, upstream_url, folder, *options):
-        arguments = ["--upstream", upstream_url, "--out", str(folder), "--port", "0", *options]
-        # A run of the tests in the background ignores SIGINT, and a child would inherit that.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            self.process = subprocess.Popen(
-                [str(SCRIPT), "record", *arguments],
-                env=environ(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
-        self.out, self.err = self._read(self.process.stdout), self._read(self.process.stderr)
-        self.lines = [self.line() for _ in range(3)]
-        self.base_url = self.lines[2].strip().split("=")[1]
+    def start(upstream_url, folder=tmp_path):
+        options = ["--upstream", upstream_url, "--out", folder, "--port", "0"]
+        command = start_command("record", *options)
+        return command, [command.line() for _ in range(3)]
 
-    def _read(self, stream):
-        lines = queue.Queue()
-
-        def read():
-            with stream:
-                for line in stream:
-                    lines.put(line)
-
-        threading.Thread(target=read, daemon=True).start()
-        return lines
-
-    def line(self):
-        return self.out.get(timeout=DEADLINE_S)
-
-    def ask(self):
-        """A connection on which a request has been sent."""
-        address = urlsplit(self.base_url)
-        sock = socket.create_connection((address.hostname, address.port), DEADLINE_S)
-        head = f"POST {address.path}/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2"
-        sock.sendall(head.encode() + b"\r\n\r\n{}")
-        return sock
+    return start
 
 
-@contextmanager
-def running(upstream_url, folder, *options):
-    command = Command(upstream_url, folder, *options)
-    try:
-        yield command
-    finally:
-        command.process.kill()
-        command.process.wait(DEADLINE_S)
+def ask(lines):
+    """A connection on which a request has been sent to the address in the last of ``lines``."""
+    address = urlsplit(lines[2].split("=")[1])
+    sock = socket.create_connection((address.hostname, address.port), DEADLINE_S)
+    head = f"POST {address.path}/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2"
+    sock.sendall(head.encode() + b"\r\n\r\n{}")
+    return sock
 
 
 def read_until(sock, text):
@@ -88,31 +51,32 @@ def read_until(sock, text):
     return came
 
 
-def test_it_says_where_it_is_and_how_clients_are_pointed_at_it(tmp_path):
-    with running("https://api.example.com/openai/v1", tmp_path / "out") as command:
-        port = urlsplit(command.base_url).port
-        assert command.lines == [
-            "Recording: https://api.example.com/openai/v1\n",
-            f"Into:      {tmp_path / 'out'}\n",
-            f"Clients:   OPENAI_BASE_URL=http://127.0.0.1:{port}/openai/v1\n",
-        ]
+def test_it_says_where_it_is_and_how_clients_are_pointed_at_it(record, tmp_path):
+    _, lines = record("https://api.example.com/openai/v1", tmp_path / "out")
+    port = urlsplit(lines[2].split("=")[1]).port
+    assert lines == [
+        "Recording: https://api.example.com/openai/v1",
+        f"Into:      {tmp_path / 'out'}",
+        f"Clients:   OPENAI_BASE_URL=http://127.0.0.1:{port}/openai/v1",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_ends_it_and_keeps_what_is_done_and_what_is_under_way(number, tmp_path):
+def test_a_signal_ends_it_and_keeps_what_is_done_and_what_is_under_way(number, record, tmp_path):
     upstream = FakeUpstream()
     upstream.play(Recording(b"data: 0\n\n"))
     upstream.play(STALL)
-    with upstream.serve() as url, running(url, tmp_path) as command:
-        with command.ask() as sock:
+    with upstream.serve() as url:
+        command, lines = record(url)
+        with ask(lines) as sock:
             read_until(sock, b"\r\n0\r\n\r\n")
         assert command.line().startswith(f"{tmp_path}/001-chat-completions.sse: 200, 1 chunks, ")
-        with command.ask() as sock:
+        with ask(lines) as sock:
             read_until(sock, b"data: 1\n\n")
             command.process.send_signal(number)
-            assert command.process.wait(DEADLINE_S) == 0
-        assert command.line().endswith(", eof\n")
-        assert command.err.get(timeout=DEADLINE_S) == "\n"
+            assert command.wait() == 0
+        assert command.line().endswith(", eof")
+        assert command.errors == "\n"
     kept = [Recording.load(path) for path in sorted(tmp_path.glob("*.sse"))]
     assert [(one.body, one.end) for one in kept] == [
         (b"data: 0\n\n", "complete"),
@@ -120,13 +84,15 @@ def test_a_signal_ends_it_and_keeps_what_is_done_and_what_is_under_way(number, t
     ]
 
 
-def test_an_upstream_that_is_away_is_one_line_on_standard_error(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with running(url, tmp_path) as command, command.ask() as sock:
-        assert read_until(sock, b"}").startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
-        told = command.err.get(timeout=DEADLINE_S)
-    assert told == f"sse-middleware: upstream {url} cannot be reached: Connection refused\n"
+def test_an_upstream_that_is_away_is_one_line_on_standard_error(record):
+    with socket.socket() as silent:  # bound, so that nobody else gets the port, and not listening
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command, lines = record(url)
+        with ask(lines) as sock:
+            assert read_until(sock, b"}").startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    told = f"sse-middleware: upstream {url} cannot be reached: Connection refused\n"
+    assert command.errors == told
 
 
 def test_streams_pass_after_nobody_reads_its_lines_any_more(tmp_path):

@@ -933,6 +933,16 @@ def test_what_is_no_url_of_an_upstream_is_refused(url, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_recorder_is_no_upstream_of_its_own(host, tmp_path):
+    with socket.socket() as held:  # so that nobody else gets the port
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        with pytest.raises(OptionError, match="expected another address than the recorder's own"):
+            Recorder(f"http://{host}:{port}/v1", tmp_path, port=port)
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

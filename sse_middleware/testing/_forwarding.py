@@ -65,6 +65,10 @@ class Upstream:
                 return "/" + "/".join(own + asked[count:])
         return self.path + path
 
+    def is_at(self, port: int) -> bool:
+        """Whether it is what listens on that port of this machine."""
+        return self._port == port and _is_loopback(self._host)
+
     def connect(self) -> http.client.HTTPConnection:
         """A new connection, open.
 

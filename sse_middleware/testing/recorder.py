@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator, Union
 
+from sse_middleware.errors import OptionError, shown
 from sse_middleware.testing._forwarding import Upstream
 from sse_middleware.testing._passage import Passage
 from sse_middleware.testing._shelf import Shelf
@@ -36,7 +37,8 @@ class Recorder:
         failed: called with one line on what went wrong, from any thread.
 
     Raises:
-        OptionError: the upstream is no URL of one, or the folder cannot be written to.
+        OptionError: the upstream is no URL of one, or the recorder's own, or the folder cannot be
+            written to.
         OSError: the address cannot be listened on.
     """
 
@@ -57,6 +59,10 @@ class Recorder:
         self._under_way = 0
         self._changed = threading.Condition()
         self._server = ProxyServer(self, host, port)
+        if self.upstream.is_at(self._server.server_address[1]):
+            self._server.close()  # each request would ask it again, without end
+            expected = "another address than the recorder's own"
+            raise OptionError("upstream", shown(upstream), expected)
 
     @property
     def base_url(self) -> str:
