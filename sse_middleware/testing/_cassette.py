@@ -5,7 +5,6 @@ nothing in the file can raise more than a syntax error.
 """
 
 import base64
-import json
 import re
 from importlib import import_module
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing import _rules as rules
+from sse_middleware.testing._strict_json import strict_json
 
 __all__ = ["Interaction", "picked"]
 
@@ -200,10 +200,6 @@ def _find_json(request: Mapping[str, Any]) -> Any:
     """The JSON in the request's body; None where it is something else."""
     try:
         body = _find_bytes(request.get("body"))
-        return None if body is None else json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        return None if body is None else strict_json(body.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")

@@ -4,8 +4,9 @@ Measured with openai 0.28 to 3.54 and openai-node 6.49: each reads all data as J
 openai-python takes every block with a field for an event, and never forgets an id.
 """
 
-import json
 from typing import Any, Optional
+
+from sse_middleware.testing._strict_json import strict_json
 
 __all__ = ["Answer"]
 
@@ -41,7 +42,7 @@ class Answer:
             self._is_done = True
             return None
         try:
-            self._look_at(json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse))
+            self._look_at(strict_json(data.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
             self._has_failed = event == b"error"
             return "SSE207"
@@ -71,7 +72,3 @@ class Answer:
             self._has_failed = bool(chunk.get("error"))
             self._has_chunks = self._has_chunks or "choices" in chunk
             self._has_names = self._has_names or str(chunk.get("type")).startswith("response.")
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.testing._framing_rules import PROFILES, RULES, Rule
 
-__all__ = ["Problem", "checked_profile", "visible"]
-
-_SHOWN_CHARACTERS = 72
+__all__ = ["Problem", "checked_profile"]
 
 
 @dataclass(frozen=True)
@@ -42,23 +40,6 @@ class Problem:
         rule = self.rule
         title = f"{rule.code} {rule.name} {self.where}: {rule.fault}"
         return f"{title}\n  seen: {self.seen}\n  fix:  {self.fix}"
-
-
-def visible(value: bytes, start: int = 0) -> str:
-    r"""``value`` in quotes, from about ``start``, with its invisible characters as escapes.
-
-    >>> visible(b"id: 7\x00\xff caf\xc3\xa9\xe2\x80\x8b")
-    "'id: 7\\x00\\xff café\\u200b'"
-    """
-    first = max(0, start - _SHOWN_CHARACTERS // 2)
-    while first and value[first] & 0xC0 == 0x80:  # inside a character
-        first -= 1
-    text = value[first : first + 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
-    cut = text[:_SHOWN_CHARACTERS]
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    left = "..." if first else ""
-    right = "..." if len(text) > len(cut) or first + 4 * _SHOWN_CHARACTERS < len(value) else ""
-    return f"'{left}{escaped}{right}'"
 
 
 def checked_profile(profile: str) -> str:

@@ -17,8 +17,9 @@ from sse_middleware.headers import (
 from sse_middleware.response import Body, Environ, StartResponse
 from sse_middleware.testing._framing_headers import header_problems
 from sse_middleware.testing._framing_lines import Lines
-from sse_middleware.testing._framing_problem import Problem, visible
+from sse_middleware.testing._framing_problem import Problem
 from sse_middleware.testing._framing_stream import StreamCheck
+from sse_middleware.testing._visible import visible
 
 __all__ = ["Seam"]
 

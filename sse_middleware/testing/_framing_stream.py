@@ -12,7 +12,8 @@ from typing import List, Optional, Tuple
 from sse_middleware.testing._framing_ids import Ids
 from sse_middleware.testing._framing_lines import Line, Lines
 from sse_middleware.testing._framing_openai import Answer
-from sse_middleware.testing._framing_problem import Problem, checked_profile, visible
+from sse_middleware.testing._framing_problem import Problem, checked_profile
+from sse_middleware.testing._visible import visible
 
 __all__ = ["StreamCheck"]
 

@@ -7,10 +7,11 @@ out. What is kept is masked as well (``_secrets.py``), because people paste keys
 import json
 import re
 from math import isinf
-from typing import Any, Dict, Iterable, Mapping, NoReturn, Optional, Pattern, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Pattern, Tuple
 from urllib.parse import parse_qsl, quote
 
 from sse_middleware.testing._secrets import masked
+from sse_middleware.testing._strict_json import strict_json
 
 __all__ = [
     "BODY_KEYS",
@@ -159,21 +160,17 @@ def find_json(body: bytes) -> Optional[Dict[str, Any]]:
     ({'n': 1}, None, None)
     """
     try:
-        value = json.loads(body, parse_constant=_refused, parse_float=_finite)
+        value = strict_json(body, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _finite(text: str) -> float:
     """1e999 is JSON, but what it is read as cannot be written again."""
     number = float(text)
     if isinf(number):
-        _refused(text)
+        raise ValueError(f"{text} cannot be written")
     return number
 
 

@@ -10,6 +10,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 from sse_middleware.headers import is_event_stream
 from sse_middleware.parser import EventParser
 from sse_middleware.testing import _rules as rules
+from sse_middleware.testing._visible import escaped
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["summary", "timeline"]
@@ -19,7 +20,6 @@ _NUMBERS = 3  # columns, which stand to the right
 _SHOWN_CHARS = 72
 _BLANK_LINE = re.compile(rb"(?:\A|\n|\r(?!\n))(?:\r\n|\r|\n)\Z")
 _COMMENT = re.compile(rb"(?::[^\r\n]*[\r\n]+)+")
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 class _Block(NamedTuple):
@@ -39,7 +39,7 @@ def summary(recording: Recording) -> List[str]:
     first_s = f"{sum(delays_s[: with_bytes[0]]):.3f} s" if with_bytes else "never"
     return [
         f"status {recording.status}, end {recording.end}",
-        *(f"{name}: {_visible(value)}" for name, value in recording.headers.items()),
+        *(f"{name}: {escaped(value)}" for name, value in recording.headers.items()),
         *_asked(recording),
         f"chunks {len(recording.chunks)}, events {len(events)}, bytes {len(recording.body)}",
         f"first byte {first_s}, duration {sum(delays_s):.3f} s",
@@ -132,24 +132,11 @@ def _asked(recording: Recording) -> List[str]:
     body = request.get("body")
     model = body.get("model", "") if isinstance(body, dict) else ""
     asked = [str(part) for part in (request.get("method"), request.get("path"), model) if part]
-    return [f"request {_visible(' '.join(asked))}"] if asked else []
+    return [f"request {escaped(' '.join(asked))}"] if asked else []
 
 
 def _start_of(data: bytes) -> str:
     """The text that fits on a line; a character more or less cut at its end is left out."""
     text = data[: 4 * _SHOWN_CHARS + 4].decode("utf-8", "replace")
     is_longer = len(text) > _SHOWN_CHARS
-    return _visible(text[:_SHOWN_CHARS]) + ("..." if is_longer else "")
-
-
-def _visible(text: str) -> str:
-    r"""What a terminal would not show, or would obey, as an escape.
-
-    >>> _visible("a\u200bb\x1b[2J\n")
-    'a\\u200bb\\x1b[2J\\n'
-    """
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return _NAMED.get(char) or char.encode("unicode_escape").decode("ascii")
+    return escaped(text[:_SHOWN_CHARS]) + ("..." if is_longer else "")
