@@ -12,9 +12,9 @@ import re
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Deque, Optional, Tuple
+from typing import Deque, Optional
 
-from sse_middleware.errors import OptionError, StreamLostError, shown
+from sse_middleware.errors import OptionError, shown
 from sse_middleware.resume.commands import (
     END,
     FRAME,
@@ -28,12 +28,9 @@ from sse_middleware.resume.commands import (
 )
 from sse_middleware.resume.log import Bounds, Owner, checked_owner
 from sse_middleware.resume.pulse import Pulse
-from sse_middleware.resume.tail import Tail
+from sse_middleware.resume.tail import BLOCK_S, Reader, Subscription
 
 __all__ = ["RedisLog"]
-
-#: How long a reader waits for the next frame before it looks around, in seconds.
-_BLOCK_S = 1.0
 
 _CHANNEL_ID = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})-([0-9]{1,15})", re.ASCII)
 
@@ -77,7 +74,7 @@ class RedisLog:
         self.lease_s = lease
         self.client = connect(url, TIMEOUT_S)
         #: For reads that wait, which may be as many as there are readers.
-        self.waiting_client = connect(url, _BLOCK_S + TIMEOUT_S)
+        self.waiting_client = connect(url, BLOCK_S + TIMEOUT_S)
         self.pulse = Pulse(self.client, lease, max_age)
 
     def open(self, name: str, head: str) -> "_Writer":
@@ -90,7 +87,7 @@ class RedisLog:
             raise
         return _Writer(self, name, self._bounds)
 
-    def find(self, name: str, after: int) -> Optional["_Reader"]:
+    def find(self, name: str, after: int) -> Optional[Reader]:
         """What followed frame number ``after``; None unless all of that is there."""
         events = key_of("events", name)
         with self.client.pipeline(transaction=False) as pipe:
@@ -105,7 +102,7 @@ class RedisLog:
         last_number = number_of((last, fields)) - is_finished
         if not first - 1 <= after <= last_number:
             return None
-        reader = _Reader(self, name, head.decode(), lease.decode(), after)
+        reader = Reader(self, name, head.decode(), lease.decode(), after)
         reader.nothing_follows = is_finished and after == last_number
         if not is_finished:
             with suppress(Exception):  # a Redis that can only be read, perhaps for a moment
@@ -121,7 +118,7 @@ class RedisLog:
             pipe.pexpire(key, milliseconds(self._bounds.max_age))
             pipe.execute()
 
-    def subscribe(self, channel: str, after: str) -> "_Subscription":
+    def subscribe(self, channel: str, after: str) -> Subscription:
         """What follows the id ``after`` and is still there; from now on, where it is none."""
         key = key_of("channel", channel)
         newest = self.client.execute_command("XREVRANGE", key, "+", "-", "COUNT", 1)
@@ -132,7 +129,7 @@ class RedisLog:
             place = (int(known.group(2)), int(known.group(3)))
             if not newest or place <= tuple(map(int, last.split("-"))):
                 last = f"{place[0]}-{place[1]}"
-        return _Subscription(self, key, tag, last)
+        return Subscription(self, key, tag, last)
 
     def _announce(self, name: str, head: str, lease: str) -> None:
         now_s, max_age_s = time.time(), self._bounds.max_age
@@ -196,74 +193,3 @@ class _Writer:
     def _add(self, length: int, field: bytes, value: bytes) -> None:
         add_entry(self._log.client, self._name, self._number + 1, length, field, value)
         self._number += 1
-
-
-class _Reader(Tail):
-    """An iterator over the frames of a stream."""
-
-    def __init__(self, log: RedisLog, name: str, head: str, lease: str, after: int) -> None:
-        super().__init__(log.waiting_client, key_of("events", name), f"{after}-0", _BLOCK_S)
-        self.head = head
-        self.nothing_follows = False
-        self.is_orphaned = False
-        self.number = after
-        self._log = log
-        self._name = name
-        self._lease = lease
-        self._follows_until_s = 0.0
-
-    def __iter__(self) -> "_Reader":
-        return self
-
-    def __next__(self) -> bytes:
-        entry = self.next_entry(patience_s=self._log.lease_s)
-        if number_of(entry) != self.number + 1:
-            raise StreamLostError("read too slowly: the log has dropped what comes next")
-        if END in entry[1]:
-            self.close()
-            raise StopIteration
-        self.number += 1
-        return entry[1][1]
-
-    def before_wait(self) -> None:
-        """Say that somebody follows: the app of a client that left goes on for its sake."""
-        now_s, linger_s = time.monotonic(), self._log.linger_s
-        if linger_s and now_s >= self._follows_until_s:
-            self._log.client.set(
-                key_of("followed", self._name), 1, px=milliseconds(max(linger_s, 3 * _BLOCK_S))
-            )
-            self._follows_until_s = now_s + linger_s / 3
-
-    def after_silence(self) -> None:
-        """Look whether somebody still writes."""
-        with self._log.client.pipeline(transaction=False) as pipe:
-            pipe.exists(key_of("lease", self._lease))
-            pipe.exists(key_of("events", self._name))
-            is_alive, is_there = pipe.execute()
-        if is_alive and is_there:
-            return
-        if is_there and self.read(0):  # it came between the two
-            return
-        self.is_orphaned = True
-        raise StreamLostError("the process that made the stream is gone")
-
-    def conclude(self, frame: bytes) -> None:
-        """Write the last frame of an orphaned stream, unless somebody else has."""
-        for number, field, value in ((1, FRAME, frame), (2, END, b"")):
-            add_entry(self._log.client, self._name, self.number + number, 0, field, value)
-        self._log.pulse.refresh([self._name])
-
-
-class _Subscription(Tail):
-    """An iterator over the ids and frames of a channel."""
-
-    def __init__(self, log: RedisLog, key: str, tag: str, after: str) -> None:
-        super().__init__(log.waiting_client, key, after, _BLOCK_S)
-        self._tag = tag
-
-    def __iter__(self) -> "_Subscription":
-        return self
-
-    def __next__(self) -> Tuple[str, bytes]:
-        entry_id, fields = self.next_entry(patience_s=None)
-        return f"{self._tag}-{entry_id.decode()}", fields[1]
