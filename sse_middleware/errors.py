@@ -37,7 +37,9 @@ __all__ = [
     "StreamLostError",
     "StuckClockError",
     "UpstreamError",
+    "printable",
     "shown",
+    "shown_url",
 ]
 
 _TOLD_OF_EACH = 3  # problems of one code that a message tells in full
@@ -52,6 +54,25 @@ def shown(value: object) -> str:
         return _short.repr(value)
     except Exception:  # a broken __repr__ must not hide the mistake that is being told
         return f"<{type(value).__name__}>"
+
+
+def shown_url(url: object) -> str:
+    """`shown`, but for a URL that may hold a password or a key.
+
+    >>> shown_url("redis://:hunter2@localhost:port"), shown_url("localhost")
+    ('one with a user, a password or a query', "'localhost'")
+    """
+    is_private = isinstance(url, str) and ("@" in url or "?" in url)
+    return "one with a user, a password or a query" if is_private else shown(url)
+
+
+def printable(text: str) -> str:
+    r"""``text`` with what a terminal or a log would obey, or not show, as escapes.
+
+    >>> print(printable("a\x1b[2J\nb\u200b"))
+    a\x1b[2J\nb\u200b
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class SSEError(Exception):

@@ -36,7 +36,7 @@ PUBLIC = {
     "sse_middleware.errors": ("errors.md",),
 }
 #: Public for other modules of the package, and for nobody else.
-INTERNAL = {"adapt", "shown"}
+INTERNAL = {"adapt", "printable", "shown", "shown_url"}
 
 
 def public():

@@ -93,6 +93,7 @@ def test_the_request_is_sent_as_it_was_asked(raw_server):
     [
         ([], "the connection was closed"),
         ([b"\x1b[2J garbage\r\n\r\n"], r"what came is no HTTP ('\x1b[2J garbage"),
+        ([b"HTTP/9\x1b[2J 200 OK\r\n\r\n"], r"what came is no HTTP/1 ('HTTP/9\x1b[2J')"),
         ([HEAD + b"X: y\r\n" * 200 + b"\r\n"], "got more than 100 headers"),
         ([HEAD + b"X: " + b"y" * 70_000 + b"\r\n\r\n"], "got more than 65536 bytes"),
     ],

@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import Container, List, Optional
 
-from sse_middleware.errors import SSEError
+from sse_middleware.errors import SSEError, printable
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -43,15 +43,20 @@ def main(argv: Optional[List[str]] = None) -> int:
     except BrokenPipeError:  # whoever read our output has enough
         _drop_output()
     except OSError as error:  # such as no space left for our output
-        print(f"sse-middleware: {error}", file=sys.stderr)
+        _tell(error)
         _drop_output()
         return 2
     except SSEError as error:
-        print(f"sse-middleware: {error}", file=sys.stderr)
+        _tell(error)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)
     return code or 0
+
+
+def _tell(error: Exception) -> None:
+    # It may hold what others wrote: a server, a file, the name of a file.
+    print(f"sse-middleware: {printable(str(error))}", file=sys.stderr)
 
 
 def _drop_output() -> None:

@@ -4,16 +4,16 @@ import argparse
 import json
 import sys
 from contextlib import suppress
-from typing import Any, Iterable, List
+from typing import Any, List
 
 from sse_middleware.doctor import ask, examine, exit_code, findings_of, report_lines, report_object
 from sse_middleware.doctor.asking import Asked, checked_header
+from sse_middleware.doctor.masking import secrets_of
 from sse_middleware.errors import OptionError, SSEError
 
 __all__ = ["add", "run"]
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
-_SHORTEST_SECRET = 4
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -59,10 +59,10 @@ def run(asked: Asked, timeout_s: float, *, as_json: bool) -> int:
         seen = examine(asked, timeout_s)
     except KeyboardInterrupt:  # which is no "nothing is wrong"
         raise SSEError("interrupted before anything was known") from None
-    secrets = list(_secrets(asked))
+    secrets = secrets_of(asked)  # what is not in an answer: a redirect may put one into a path
     if as_json:
         told = json.dumps(report_object(seen), indent=1)
-        print(_masked(told, [json.dumps(secret)[1:-1] for secret in secrets]))
+        print(_masked(told, secrets))
     else:
         _print([_masked(line, secrets) for line in report_lines(seen)])
     return exit_code(findings_of(seen))
@@ -74,15 +74,6 @@ def _run(options: Any) -> int:
         raise OptionError("method", "GET", "POST, as --data is given")
     asked = ask(options.url, method=options.method, data=options.data, headers=headers)
     return run(asked, options.timeout, as_json=options.json)
-
-
-def _secrets(asked: Asked) -> Iterable[str]:
-    """What a server may echo of what nobody else should see."""
-    for name, value in asked.given:
-        if name.lower() not in ("accept", "accept-encoding", "origin", "content-type"):
-            for secret in [value, *value.split()]:
-                if len(secret) >= _SHORTEST_SECRET and secret.lower() not in ("bearer", "basic"):
-                    yield secret
 
 
 def _masked(text: str, secrets: List[str]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sse_middleware.errors import printable
 from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.timeline import summary, timeline
 
@@ -23,6 +24,6 @@ def run(path: str) -> None:
         RecordingError: the file is absent or damaged.
     """
     recording = Recording.load(path)
-    print(Path(path).name, *summary(recording), "", sep="\n")
+    print(printable(Path(path).name), *summary(recording), "", sep="\n")
     for line in timeline(recording):
         print(line)

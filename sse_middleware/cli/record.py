@@ -10,6 +10,7 @@ from typing import Optional, TextIO
 
 from sse_middleware.cli.arguments import add_address
 from sse_middleware.cli.listening import told_in_one_line
+from sse_middleware.errors import printable
 from sse_middleware.testing.recorder import Recorder
 from sse_middleware.testing.recording import Recording
 
@@ -63,4 +64,4 @@ def _failed(text: str) -> None:
 
 def _tell(line: str, stream: Optional[TextIO] = None) -> None:
     with suppress(OSError):  # whoever read our lines may be gone: streams pass all the same
-        print(line, file=stream, flush=True)
+        print(printable(line), file=stream, flush=True)

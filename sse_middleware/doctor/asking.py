@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Iterable, List, NamedTuple, Optional, Tuple
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.errors import OptionError, shown, shown_url
 from sse_middleware.headers import EVENT_STREAM, Headers, find_header
 
 __all__ = ["Asked", "ask", "checked_header", "split_url"]
@@ -156,7 +156,7 @@ def split_url(url: str, thing: str = "URL") -> SplitResult:
         is_http = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if is_http and url.isprintable() and " " not in url and _ascii_netloc(parts):
             return parts
-    raise OptionError(thing, shown(url), _EXPECTED)
+    raise OptionError(thing, shown_url(url), _EXPECTED)
 
 
 def _ascii_netloc(parts: SplitResult) -> str:

@@ -6,6 +6,7 @@ What a compressor holds back shows here: bytes that came early and mean nothing 
 import zlib
 from typing import List, Optional
 
+from sse_middleware.doctor.masking import masked_reads
 from sse_middleware.doctor.probe import LIMIT_BYTES, Heard, Read
 from sse_middleware.headers import is_encoded
 
@@ -30,9 +31,9 @@ def decoded(heard: Heard) -> Optional[List[Read]]:
         try:
             data = reader.decompress(read.data, room_bytes)
         except zlib.error:
-            return reads if any(read.data for read in reads) else None
+            return masked_reads(reads, heard.asked) if any(r.data for r in reads) else None
         reads.append(Read(read.at_s, data))
         room_bytes -= len(data)
         if room_bytes <= 0:
             break
-    return reads
+    return masked_reads(reads, heard.asked)

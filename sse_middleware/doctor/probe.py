@@ -10,10 +10,11 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from http.client import BadStatusLine, HTTPException, HTTPResponse
+from http.client import BadStatusLine, HTTPException, HTTPResponse, UnknownProtocol
 from typing import Any, Callable, List, NamedTuple, Optional, cast
 
 from sse_middleware.doctor.asking import Asked
+from sse_middleware.doctor.masking import mask_secrets
 from sse_middleware.errors import SSEError, shown
 from sse_middleware.headers import Headers, find_header
 
@@ -143,6 +144,7 @@ def _exchange(wire: _Wire, asked: Asked, enough: Optional[Callable[[Heard], bool
     finally:
         heard.ended_at_s = wire.elapsed_s()
         response.close()
+    mask_secrets(heard)
     return heard
 
 
@@ -248,4 +250,6 @@ def _told(error: Exception) -> str:
         return error.strerror or "the connection was closed"
     if isinstance(error, BadStatusLine):
         return f"what came is no HTTP ({shown(error.args[0])})"
+    if isinstance(error, UnknownProtocol):
+        return f"what came is no HTTP/1 ({shown(error.args[0])})"
     return str(getattr(error, "strerror", None) or error)

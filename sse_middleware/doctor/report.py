@@ -13,7 +13,8 @@ from sse_middleware.doctor.findings import Finding, findings_of
 from sse_middleware.doctor.fixes import Fix
 from sse_middleware.doctor.layers import LAYERS, layers_of, likely_layers
 from sse_middleware.doctor.stream import Block
-from sse_middleware.testing._visible import escaped, visible
+from sse_middleware.errors import printable
+from sse_middleware.testing._visible import visible
 
 __all__ = ["ENDS", "SHOWN_HEADERS", "report_lines", "safe"]
 
@@ -76,7 +77,7 @@ def safe(text: str) -> str:
     'a\\x1b[2J\\u200b'
     """
     cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
-    return escaped(cut)
+    return printable(cut)
 
 
 def _findings_told(findings: Sequence[Finding]) -> Iterator[str]:

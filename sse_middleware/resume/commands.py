@@ -2,7 +2,7 @@
 
 from typing import Any, List
 
-from sse_middleware.errors import OptionError, StreamLostError, shown
+from sse_middleware.errors import OptionError, StreamLostError, shown_url
 
 __all__ = [
     "END",
@@ -66,7 +66,7 @@ def connect(url: str, timeout_s: float) -> Any:
             max_connections=_MAX_CONNECTIONS,
         )
     except (ValueError, AttributeError, TypeError):
-        raise OptionError("url", shown(url), 'such as "redis://localhost:6379/0"') from None
+        raise OptionError("url", shown_url(url), 'such as "redis://localhost:6379/0"') from None
     for command in ("XREAD", "XRANGE", "XREVRANGE"):
         client.set_response_callback(command, _as_it_came)  # it differs by version
     return client

@@ -13,7 +13,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.errors import OptionError, shown, shown_url
 from sse_middleware.headers import Headers, hop_by_hop
 
 __all__ = ["Upstream"]
@@ -121,7 +121,7 @@ def _split(url: str) -> SplitResult:
     expected = "http:// or https://, a host, and the path of the API if it has one"
     parts = _find_parts(url, ("http", "https"))
     if parts is None or not url.isascii() or any(char <= " " for char in url):
-        raise OptionError("upstream", shown(url), expected)
+        raise OptionError("upstream", shown_url(url), expected)
     if parts.username is not None or parts.query or parts.fragment:
         # Not shown: it may be a key.
         told = "a URL with a user, a query or a fragment"

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import unquote, urlsplit
 
+from sse_middleware.errors import shown
 from sse_middleware.headers import Headers, find_header, is_encoded, is_event_stream
 from sse_middleware.testing._lookout import Lookout
 from sse_middleware.testing._request_reading import RequestReader
@@ -125,8 +126,7 @@ class Passage(RequestReader):
         if error is None:
             self.close_connection = True
             return
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        told = f"upstream {self.server.recorder.upstream.url} cannot be reached: {reason}"
+        told = f"upstream {self.server.recorder.upstream.url} cannot be reached: {_reason(error)}"
         self.server.recorder.failed(told)
         body = http_error_body(502, told, "bad_gateway")
         self.send_response_only(502)
@@ -134,3 +134,12 @@ class Passage(RequestReader):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a few words: a server's are quoted, and a client's are not told, as of its key."""
+    if isinstance(error, OSError):
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, (http.client.InvalidURL, ValueError)):
+        return "the request holds a character that HTTP forbids"
+    return f"what came is no HTTP ({shown(str(error))})"

@@ -6,7 +6,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Callable, Optional
 from urllib.parse import SplitResult, quote, urlsplit
 
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.errors import OptionError, shown_url
 from sse_middleware.headers import Headers, find_header
 from sse_middleware.testing._steps import Answer, CutOff
 
@@ -24,7 +24,7 @@ def split_url(url: str) -> SplitResult:
         if parts.scheme in ("http", "https") and host and parts.port != 0:
             return parts
     raise OptionError(
-        "app_or_url", shown(url), 'a WSGI app, or a URL such as "http://127.0.0.1:80"'
+        "app_or_url", shown_url(url), 'a WSGI app, or a URL such as "http://127.0.0.1:80"'
     )
 
 

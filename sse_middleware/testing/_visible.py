@@ -1,17 +1,10 @@
 """What others sent, as a terminal may show it: what it would not show, or obey, is an escape."""
 
-__all__ = ["escaped", "visible"]
+from sse_middleware.errors import printable
+
+__all__ = ["visible"]
 
 _SHOWN_CHARACTERS = 72
-
-
-def escaped(text: str) -> str:
-    r"""``text`` with an escape for each character that no eye can see.
-
-    >>> escaped("a\u200bb\x1b[2J\n")
-    'a\\u200bb\\x1b[2J\\n'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def visible(value: bytes, start: int = 0) -> str:
@@ -27,4 +20,4 @@ def visible(value: bytes, start: int = 0) -> str:
     cut = text[:_SHOWN_CHARACTERS]
     left = "..." if first else ""
     right = "..." if len(text) > len(cut) or first + 4 * _SHOWN_CHARACTERS < len(value) else ""
-    return f"'{left}{escaped(cut)}{right}'"
+    return f"'{left}{printable(cut)}{right}'"

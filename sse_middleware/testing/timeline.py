@@ -7,10 +7,10 @@ part of a block in a chunk: a block that is cut has several, and so has a chunk 
 import re
 from typing import Iterator, List, NamedTuple, Tuple
 
+from sse_middleware.errors import printable
 from sse_middleware.headers import is_event_stream
 from sse_middleware.parser import EventParser
 from sse_middleware.testing import _rules as rules
-from sse_middleware.testing._visible import escaped
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["summary", "timeline"]
@@ -39,7 +39,7 @@ def summary(recording: Recording) -> List[str]:
     first_s = f"{sum(delays_s[: with_bytes[0]]):.3f} s" if with_bytes else "never"
     return [
         f"status {recording.status}, end {recording.end}",
-        *(f"{name}: {escaped(value)}" for name, value in recording.headers.items()),
+        *(f"{name}: {printable(value)}" for name, value in recording.headers.items()),
         *_asked(recording),
         f"chunks {len(recording.chunks)}, events {len(events)}, bytes {len(recording.body)}",
         f"first byte {first_s}, duration {sum(delays_s):.3f} s",
@@ -132,11 +132,11 @@ def _asked(recording: Recording) -> List[str]:
     body = request.get("body")
     model = body.get("model", "") if isinstance(body, dict) else ""
     asked = [str(part) for part in (request.get("method"), request.get("path"), model) if part]
-    return [f"request {escaped(' '.join(asked))}"] if asked else []
+    return [f"request {printable(' '.join(asked))}"] if asked else []
 
 
 def _start_of(data: bytes) -> str:
     """The text that fits on a line; a character more or less cut at its end is left out."""
     text = data[: 4 * _SHOWN_CHARS + 4].decode("utf-8", "replace")
     is_longer = len(text) > _SHOWN_CHARS
-    return escaped(text[:_SHOWN_CHARS]) + ("..." if is_longer else "")
+    return printable(text[:_SHOWN_CHARS]) + ("..." if is_longer else "")
