@@ -56,7 +56,7 @@ class Advice:
         """A stream ran in the thread of the server."""
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         self._say(
-            f"the stream at {path} runs without heartbeats, and its client's leaving goes unseen "
+            f"the stream at {path!r} runs without heartbeats, and its client's leaving goes unseen "
             f"while it is silent: wrap with worker={path!r}, or send Accept: text/event-stream",
             "inline",
         )
@@ -65,7 +65,7 @@ class Advice:
         """A stream ran in the thread of the server, where nobody goes on when its client leaves."""
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         self._say(
-            f"the stream at {path} cannot be resumed, because it does not run in a worker: wrap "
+            f"the stream at {path!r} cannot be resumed, because it does not run in a worker: wrap "
             f"with worker={path!r}, or send Accept: text/event-stream",
             "unresumable",
         )

@@ -96,7 +96,7 @@ class CurrentStream:
             try:
                 callback()
             except Exception:
-                _log.exception("an on_disconnect callback failed: %r", callback)
+                _log.exception("an on_disconnect callback failed")
 
 
 class _Inert(CurrentStream):

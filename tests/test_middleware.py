@@ -612,7 +612,7 @@ def test_the_first_stream_that_runs_inline_is_logged_with_what_it_goes_without(c
         Server(app, path=path).read()
     (record,) = caplog.records
     assert record.getMessage() == (
-        "the stream at /chat/7 runs without heartbeats, and its client's leaving goes unseen while "
+        "the stream at '/chat/7' runs without heartbeats, and its client's leaving goes unseen while "
         "it is silent: wrap with worker='/chat/7', or send Accept: text/event-stream"
     )
 

@@ -6,12 +6,11 @@ anybody writes.
 """
 
 import re
-import threading
-from typing import Any, Dict, Mapping, NamedTuple, Set
+from typing import Any, Dict, Mapping, NamedTuple
 
 from sse_middleware.cli._demo_answers import ANSWERS
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing import FakeUpstream, Recording, faults, rechunk
+from sse_middleware.testing import FakeUpstream, faults, rechunk
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.rechunk import Rechunk
 
@@ -72,12 +71,7 @@ class Choice(NamedTuple):
 
 
 class ChoosyUpstream(FakeUpstream):
-    """A `FakeUpstream` that scripts itself: an answer for each choice that a request brings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: Set[Choice] = set()
-        self._lock_of_known = threading.Lock()
+    """A `FakeUpstream` that scripts itself, and keeps no journal: it runs for as long as the demo."""
 
     def answer(self, request: ReceivedRequest) -> Reply:
         """The reply to ``request``: what its metadata chose.
@@ -85,24 +79,12 @@ class ChoosyUpstream(FakeUpstream):
         Raises:
             OptionError: the metadata are none of `Choice`.
         """
-        choice = _choice_of(request)
-        with self._lock_of_known:
-            if choice not in self._known:
-                self._known.add(choice)
-                self.play(
-                    _recording(choice),
-                    when=lambda request: _choice_of(request) == choice,
-                    times=None,
-                    speed=1.0,
-                    rechunk=choice.mode(),
-                    fault=_FAULTS[choice.fault],
-                )
-        return super().answer(request)
-
-
-def _recording(choice: Choice) -> Recording:
-    return ANSWERS[choice.answer]()
-
-
-def _choice_of(request: ReceivedRequest) -> Choice:
-    return Choice.read(request.json.get("metadata", {}))
+        choice = Choice.read(request.json.get("metadata", {}))
+        once = FakeUpstream()
+        once.play(
+            ANSWERS[choice.answer](),
+            speed=1.0,
+            rechunk=choice.mode(),
+            fault=_FAULTS[choice.fault],
+        )
+        return once.answer(request)

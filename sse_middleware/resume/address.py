@@ -12,7 +12,7 @@ import re
 import secrets
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.errors import OptionError
 from sse_middleware.resume.log import Owner
 
 __all__ = ["Address", "find_address", "new_stream_id", "parted"]
@@ -68,5 +68,5 @@ def _owner_parts(environ: Dict[str, Any], owner: Owner) -> Optional[List[str]]:
     if whose is None or whose == "":
         return None
     if not isinstance(whose, (str, int)) or isinstance(whose, bool):
-        raise OptionError("owner(environ)", shown(whose), "a str or an int, or None for nobody")
+        raise OptionError("owner(environ)", f"a {type(whose).__name__}", "a str or an int, or None for nobody")
     return ["owner", type(whose).__name__, str(whose)]

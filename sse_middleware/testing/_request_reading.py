@@ -6,7 +6,7 @@ What answers them is a subclass: the fake upstream replays, the recorder passes 
 import http.server
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, List
+from typing import TYPE_CHECKING, Any, Callable
 
 from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, skip_trailers
 from sse_middleware.testing.exchange import ReceivedRequest
@@ -19,16 +19,23 @@ __all__ = ["RequestReader"]
 _LINE_LIMIT_BYTES = 65537
 _READ_BYTES = 1 << 16
 _LENGTH = re.compile("[0-9]{1,18}")
+#: More than any vendor takes, and less than the memory of the machine.
+_MAX_BODY_BYTES = 128 << 20
 
 
-class _BadRequestError(Exception):
-    """The request's body is not framed as HTTP asks."""
+class _RefusedError(Exception):
+    """A request that is not read to its end, and the status that says so."""
+
+    def __init__(self, told: str, status: int = 400) -> None:
+        super().__init__(told)
+        self.status = status
 
 
 class RequestReader(http.server.BaseHTTPRequestHandler):
     """Reads the requests of one connection, and calls ``respond`` with each."""
 
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "sse-middleware", ""  # not which Python this is
     disable_nagle_algorithm = True
     server: "Server"
 
@@ -62,8 +69,8 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
             body = self._read_body()
             headers = self.headers.items()
             request = ReceivedRequest.from_target(self.command, self.path, headers, body)
-        except (_BadRequestError, ChunkSizeError, ValueError, OverflowError) as error:
-            self.send_error(400, str(error))
+        except (_RefusedError, ChunkSizeError, ValueError, OverflowError) as error:
+            self.send_error(getattr(error, "status", 400), str(error))
             return
         self.server.begin(self.connection)
         self.respond(request)
@@ -73,24 +80,26 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
             return self._read_chunks()
         length = self.headers.get("Content-Length", "0").strip()
         if not _LENGTH.fullmatch(length):
-            raise _BadRequestError(f"Content-Length is {length!r}: expected a byte count")
-        return self._read_exactly(int(length))
+            raise _RefusedError(f"Content-Length is {length!r}: expected a byte count")
+        body = bytearray()
+        self._read_into(body, int(length))
+        return bytes(body)
 
     def _read_chunks(self) -> bytes:
-        chunks = []
+        body = bytearray()
         for size_bytes in iter(lambda: read_chunk_size(self.rfile), 0):
-            chunks.append(self._read_exactly(size_bytes))
+            self._read_into(body, size_bytes)
             self.rfile.readline(_LINE_LIMIT_BYTES)
         skip_trailers(self.rfile)
-        return b"".join(chunks)
+        return bytes(body)
 
-    def _read_exactly(self, size_bytes: int) -> bytes:
+    def _read_into(self, body: bytearray, size_bytes: int) -> None:
         """The memory grows with what came, not with the size that a client has named."""
-        parts: List[bytes] = []
+        if len(body) + size_bytes > _MAX_BODY_BYTES:
+            raise _RefusedError(f"the body is over {_MAX_BODY_BYTES} bytes", 413)
         while size_bytes:
             part = self.rfile.read(min(size_bytes, _READ_BYTES))
             if not part:
                 raise ConnectionAbortedError("the client left in the middle of its request")
-            parts.append(part)
+            body += part
             size_bytes -= len(part)
-        return b"".join(parts)

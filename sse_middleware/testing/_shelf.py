@@ -76,7 +76,7 @@ class Shelf:
         for again in range(2, 10_000):
             path = self.folder / f"{tried}.sse"
             try:
-                if not path.with_suffix(".json").exists():
+                if not os.path.lexists(str(path.with_suffix(".json"))):  # nor a link to elsewhere
                     path.open("xb").close()
                     return path
             except FileExistsError:

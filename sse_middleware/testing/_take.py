@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Take"]
 
 _DIGITS_OF_A_DELAY = 6
+#: What is kept of an answer until it is over; all of it would be as much as an upstream likes.
+_MAX_BYTES = 64 << 20
+_BYTES_OF_A_CHUNK = 128  # of memory, for its size and its time
 
 
 class Take:
@@ -36,10 +39,15 @@ class Take:
         self._number = recorder.shelf.next_number()
         self._body: List[bytes] = []
         self._chunks: List[Tuple[float, int]] = []
+        self._room_bytes = _MAX_BYTES
 
     def add(self, data: bytes) -> None:
         """Note a chunk that has just come."""
         now_s = time.monotonic()
+        self._room_bytes -= len(data) + _BYTES_OF_A_CHUNK
+        if self._room_bytes < 0:
+            self._chunks, self._body = [], []
+            return
         self._chunks.append((round(now_s - self._last_s, _DIGITS_OF_A_DELAY), len(data)))
         self._body.append(data)
         self._last_s = now_s
@@ -47,6 +55,9 @@ class Take:
     def save(self, status: int, headers: Headers, end: str) -> None:
         """Write what was noted, without its secrets, and tell where; or why it cannot be."""
         name = name_of(self._request["path"][len(self._recorder.upstream.path) :])
+        if self._room_bytes < 0:
+            self._recorder.failed(f"{name} is not recorded: it is over {_MAX_BYTES >> 20} MiB")
+            return
         try:
             recording = Recording(
                 masked(b"".join(self._body)),

@@ -10,6 +10,7 @@ from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, ski
 __all__ = ["TransportBody", "end_to_end_headers"]
 
 _READ_BYTES = 1 << 16
+_VAST_BYTES = 16 << 20
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 
 
@@ -55,10 +56,13 @@ class TransportBody:
         self.end = "complete"
 
     def _chunk(self, size_bytes: int) -> Iterator[bytes]:
-        """One chunk, whole; what came of it, where the connection broke."""
+        """One chunk, whole unless it is vast; what came of it, where the connection broke."""
         parts: List[bytes] = []
         left_bytes = size_bytes
         while left_bytes and self.end is None:
+            if size_bytes - left_bytes >= _VAST_BYTES:
+                yield b"".join(parts)
+                parts, size_bytes = [], left_bytes
             try:
                 part = self._response.fp.read1(min(left_bytes, _READ_BYTES))
             except OSError as error:

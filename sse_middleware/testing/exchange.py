@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from sse_middleware.clock import Clock, Signal
-from sse_middleware.errors import StuckClockError
+from sse_middleware.errors import StuckClockError, printable
 from sse_middleware.headers import HOP_BY_HOP
 from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing.clock import Patient
@@ -22,6 +22,11 @@ __all__ = ["ReceivedRequest", "Reply", "RequestHeaders"]
 
 # They belong to the connection that was recorded: the one that replays has its own.
 _OF_THE_CONNECTION = {"content-length", *HOP_BY_HOP}
+
+_PRIVATE = {
+    *("authorization", "proxy-authorization", "cookie"),
+    *("api-key", "x-api-key", "x-goog-api-key", "x-auth-token"),
+}
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -47,7 +52,13 @@ class RequestHeaders(Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"RequestHeaders({list(self._values.items())!r})"
+        """For messages, which end up in the logs of CI: without keys and cookies."""
+        pairs = [(name, self.shown(name)) for name in self._values]
+        return f"RequestHeaders({pairs!r})"
+
+    def shown(self, name: str) -> str:
+        """A value as messages may tell it."""
+        return "***" if name.lower() in _PRIVATE else self[name]
 
 
 class ReceivedRequest:
@@ -99,9 +110,7 @@ class ReceivedRequest:
     def __str__(self) -> str:
         """The request as messages name it: ``POST /v1/completions (model 'm', stream True)``."""
         fields = ", ".join(f"{key} {value!r}" for key, value in self._told())
-        asked = f"{self.method} {self.path}"
-        asked = asked if asked.isprintable() else repr(asked)  # it may hold what terminals obey
-        return asked + (f" ({fields})" if fields else "")
+        return printable(f"{self.method} {self.path}") + (f" ({fields})" if fields else "")
 
     def __repr__(self) -> str:
         return f"<ReceivedRequest {self}>"

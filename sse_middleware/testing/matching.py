@@ -84,7 +84,7 @@ def _differences(when: Mapping[str, Any], request: ReceivedRequest) -> Iterator[
         if value is None:
             yield f"header {name} is absent: expected {shown(wanted)}"
         elif not _is_value(wanted, value):
-            yield _told(f"header {name}", value, wanted)
+            yield _told(f"header {name}", request.headers.shown(name), wanted)
     if "json" in when:
         yield from _json_differences(when["json"], request)
 
