@@ -37,7 +37,7 @@ def ask(lines):
     """A connection on which a request has been sent to the address in the last of ``lines``."""
     address = urlsplit(lines[2].split("=")[1])
     sock = socket.create_connection((address.hostname, address.port), DEADLINE_S)
-    head = f"POST {address.path}/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2"
+    head = f"POST {address.path}/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2"
     sock.sendall(head.encode() + b"\r\n\r\n{}")
     return sock
 
@@ -111,7 +111,9 @@ def test_streams_pass_after_nobody_reads_its_lines_any_more(tmp_path):
                     lines.readline()
             for _ in range(2):
                 with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as sock:
-                    sock.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+                    sock.sendall(
+                        b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+                    )
                     read_until(sock, b"\r\n0\r\n\r\n")
         finally:
             process.kill()

@@ -5,7 +5,14 @@ import pickle
 import pytest
 
 from sse_middleware import errors
-from sse_middleware.errors import EventError, EventTooLargeError, SSEError, printable, shown, shown_url
+from sse_middleware.errors import (
+    EventError,
+    EventTooLargeError,
+    SSEError,
+    printable,
+    shown,
+    shown_url,
+)
 
 
 def test_every_error_is_an_sse_error():

@@ -110,6 +110,6 @@ def test_json_that_is_too_deep_to_be_read_is_a_value_error():
     assert str(request) == "POST /"
 
 
-def test_a_path_that_a_terminal_would_obey_is_told_in_quotes():
+def test_what_a_terminal_would_obey_in_a_path_is_told_as_escapes():
     request = ReceivedRequest("POST", "/a\x1b[2J\n", "", RequestHeaders([]), b'{"model": "m"}')
-    assert str(request) == r"'POST /a\x1b[2J\n' (model 'm')"
+    assert str(request) == r"POST /a\x1b[2J\n (model 'm')"

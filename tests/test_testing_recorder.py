@@ -363,7 +363,7 @@ def test_a_chunked_request_reaches_the_upstream_whole(raw_upstream, tmp_path):
         address = urlsplit(recorder.base_url)
         with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
             sock.sendall(
-                b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
                 b"Connection: x-hop\r\nX-Hop: 1\r\n\r\n2\r\n{}\r\n1\r\n \r\n0\r\n\r\n"
             )
             head = raw_upstream.accept().lower()
@@ -719,7 +719,7 @@ def test_a_request_sent_ahead_is_answered_in_its_turn(raw_upstream, tmp_path):
     with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
         address = urlsplit(recorder.base_url)
         with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
-            ask_one = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+            ask_one = b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
             sock.sendall(ask_one)
             raw_upstream.accept()
             raw_upstream.begin()

@@ -8,8 +8,7 @@ from contextlib import closing
 
 from sse_middleware.cli.arguments import add_address
 from sse_middleware.cli.listening import told_in_one_line
-from sse_middleware.testing.replay import Replay
-from sse_middleware.testing.server import Server
+from sse_middleware.testing.replay import Replay, ReplayServer
 
 __all__ = ["add", "run"]
 
@@ -53,7 +52,7 @@ def run(folder: str, host: str, port: int, speed: float) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     replay = Replay(folder, speed=speed)
     with told_in_one_line(host, port):
-        server = Server(replay.answer, host=host, port=port)
+        server = ReplayServer(replay.answer, host=host, port=port)
     with closing(server):
         print(f"Replaying: {folder} (files: {len(replay.names)})")
         print(f"Clients:   OPENAI_BASE_URL={server.base_url}", flush=True)

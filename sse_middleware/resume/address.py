@@ -68,5 +68,7 @@ def _owner_parts(environ: Dict[str, Any], owner: Owner) -> Optional[List[str]]:
     if whose is None or whose == "":
         return None
     if not isinstance(whose, (str, int)) or isinstance(whose, bool):
-        raise OptionError("owner(environ)", f"a {type(whose).__name__}", "a str or an int, or None for nobody")
+        raise OptionError(
+            "owner(environ)", f"a {type(whose).__name__}", "a str or an int, or None for nobody"
+        )
     return ["owner", type(whose).__name__, str(whose)]

@@ -14,6 +14,7 @@ __all__ = [
     "keys_of",
     "milliseconds",
     "number_of",
+    "replies_of",
 ]
 
 #: How long Redis may take for one answer, in seconds.
@@ -74,6 +75,20 @@ def connect(url: str, timeout_s: float) -> Any:
 
 def _as_it_came(reply: Any, **options: Any) -> Any:
     return reply
+
+
+def replies_of(pipe: Any) -> List[Any]:
+    """What Redis answers to the commands of a pipeline.
+
+    Raises:
+        redis.RedisError: of one that failed, in Redis's own words. The client would put the whole
+            command before them, which holds headers or an event, and errors are logged.
+    """
+    replies: List[Any] = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def number_of(entry: Any) -> int:

@@ -11,7 +11,7 @@ import time
 import uuid
 from typing import Any, Dict, Iterable, Set
 
-from sse_middleware.resume.commands import key_of, milliseconds
+from sse_middleware.resume.commands import key_of, milliseconds, replies_of
 
 __all__ = ["Pulse"]
 
@@ -65,7 +65,7 @@ class Pulse:
                 pipe.pexpire(key_of("events", name), max_age_ms)
                 pipe.pexpire(key_of("about", name), max_age_ms)
                 pipe.zadd("sse:streams", {name: time.time()}, xx=True)
-            pipe.execute()
+            replies_of(pipe)
 
     def tidy(self) -> None:
         """Delete what is to be forgotten."""
@@ -75,7 +75,7 @@ class Pulse:
                 for name in names:
                     pipe.delete(key_of("events", name), key_of("about", name))
                     pipe.zrem("sse:streams", name)
-                pipe.execute()
+                replies_of(pipe)
             self._forgotten.difference_update(names)
 
     def _renew(self) -> None:

@@ -25,6 +25,7 @@ from sse_middleware.resume.commands import (
     keys_of,
     milliseconds,
     number_of,
+    replies_of,
 )
 from sse_middleware.resume.log import Bounds, Owner, checked_owner
 from sse_middleware.resume.pulse import Pulse
@@ -94,7 +95,7 @@ class RedisLog:
             pipe.hmget(key_of("about", name), "head", "by")
             pipe.execute_command("XRANGE", events, "-", "+", "COUNT", 1)
             pipe.execute_command("XREVRANGE", events, "+", "-", "COUNT", 1)
-            (head, lease), oldest, newest = pipe.execute()
+            (head, lease), oldest, newest = replies_of(pipe)
         if head is None or not newest:
             return None
         first, (last, fields) = number_of(oldest[0]), newest[0]
@@ -116,7 +117,7 @@ class RedisLog:
         with self.client.pipeline(transaction=False) as pipe:
             pipe.execute_command("XADD", key, "MAXLEN", max(1, int(length)), "*", FRAME, frame)
             pipe.pexpire(key, milliseconds(self._bounds.max_age))
-            pipe.execute()
+            replies_of(pipe)
 
     def subscribe(self, channel: str, after: str) -> Subscription:
         """What follows the id ``after`` and is still there; from now on, where it is none."""
@@ -140,7 +141,7 @@ class RedisLog:
             pipe.zremrangebyscore("sse:streams", "-inf", now_s - 2 * max_age_s)
             pipe.pexpire("sse:streams", milliseconds(2 * max_age_s))
             pipe.zcard("sse:streams")
-            count = pipe.execute()[-1]
+            count = replies_of(pipe)[-1]
         if count > self._bounds.max_streams:
             quietest = self.client.zpopmin("sse:streams", count - int(self._bounds.max_streams))
             self.client.delete(*(key for name, _ in quietest for key in keys_of(name.decode())))

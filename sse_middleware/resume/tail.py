@@ -145,7 +145,7 @@ class Reader(_Tail):
         with self._log.client.pipeline(transaction=False) as pipe:
             pipe.exists(key_of("lease", self._lease))
             pipe.exists(key_of("events", self._name))
-            is_alive, is_there = pipe.execute()
+            is_alive, is_there = replies_of(pipe)
         if is_alive and is_there:
             return
         if is_there and self.read(0):  # it came between the two

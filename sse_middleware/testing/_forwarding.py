@@ -5,7 +5,6 @@ to its own readers is that body put together again.
 """
 
 import http.client
-import ipaddress
 import re
 import ssl
 from base64 import b64encode
@@ -15,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from sse_middleware.errors import OptionError, shown, shown_url
 from sse_middleware.headers import Headers, hop_by_hop
+from sse_middleware.testing._hosts import is_loopback
 
 __all__ = ["Upstream"]
 
@@ -134,7 +134,7 @@ def _find_proxy(upstream: SplitResult) -> Optional[SplitResult]:
     host = upstream.hostname or ""
     proxies = getproxies()
     url = proxies.get(upstream.scheme) or proxies.get("all")
-    if not url or _is_loopback(host) or proxy_bypass(host):
+    if not url or is_loopback(host) or proxy_bypass(host):
         return None
     url = url if "://" in url else f"http://{url}"
     parts = _find_parts(url, ("http",))
@@ -153,13 +153,6 @@ def _find_parts(url: str, schemes: Tuple[str, ...]) -> Optional[SplitResult]:
         return parts if host and parts.scheme in schemes and parts.port != 0 else None
     except ValueError:  # a port of letters, half an IPv6 address, a host with two dots in a row
         return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def _authorization(proxy: SplitResult) -> Dict[str, str]:

@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable
 
+from sse_middleware.errors import shown
 from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, skip_trailers
 from sse_middleware.testing.exchange import ReceivedRequest
 
@@ -66,6 +67,7 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
+            self._check_host()
             body = self._read_body()
             headers = self.headers.items()
             request = ReceivedRequest.from_target(self.command, self.path, headers, body)
@@ -74,6 +76,14 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
             return
         self.server.begin(self.connection)
         self.respond(request)
+
+    def _check_host(self) -> None:
+        host = self.headers.get("Host")
+        if self.server.is_for_others(host):
+            told = (
+                f"Host is {shown(host)}: expected localhost or an address (or listen with --host)"
+            )
+            raise _RefusedError(told, 421)
 
     def _read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

@@ -17,7 +17,7 @@ __all__ = ["masked"]
 
 _START = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 _MASK = b"*"
-_MOST_WORK_BYTES = 1 << 26  # some seconds; two passes are usual
+_MOST_WORK_BYTES = 1 << 24  # some seconds; two passes are usual
 _NUMBER_MASK = b"1"  # JSON that was one stays one: it has no leading zeros, and no asterisks
 _DIGIT = rb"(?=[A-Za-z_-]{0,60}[0-9*])"
 
@@ -33,9 +33,15 @@ _ISSUED = (
     rb"xox[a-z]-[A-Za-z0-9*-]{8,}",
     rb"xapp-[A-Za-z0-9*-]{8,}",
     rb"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9*]{12,}",
-    rb"(?:gsk|hf|r8|npm|fw|lsv2_pt|lsv2_sk|dop_v1|shpat)_" + _DIGIT + rb"[A-Za-z0-9_*]{20,}",
+    rb"(?:gsk|hf|r8|npm|fw|lsv2_pt|lsv2_sk|dop_v1|shpat|glsa|dckr_pat|pcsk|jina)_"
+    + _DIGIT
+    + rb"[A-Za-z0-9_*-]{20,}",
     rb"(?:xai|pplx|nvapi|csk|tvly|sess|pypi)-" + _DIGIT + rb"[A-Za-z0-9_*-]{20,}",
     rb"(?:org|proj)[-_]" + _DIGIT + rb"[A-Za-z0-9*]{16,}",
+    rb"hvs\." + _DIGIT + rb"[A-Za-z0-9_*-]{20,}",
+    rb"dapi[0-9a-f*]{32,}",
+    rb"ABSK[A-Za-z0-9+/=*]{40,}",
+    rb"[0-9*]{8,10}:AA[A-Za-z0-9_*-]{30,}",  # Telegram
     rb"SG\.[A-Za-z0-9_*-]{16,}\.[A-Za-z0-9_*-]{16,}",
 )
 _PREFIX = re.compile(
@@ -57,8 +63,8 @@ _SCHEME = re.compile(
 )
 _NAME = (
     rb"(?:[a-z0-9]{1,20}[-_]){0,4}(?:api[-_ ]?key|apikey|secret(?:[-_ ]?(?:access[-_ ]?)?key)?"
-    rb"|(?:access|auth|refresh|session|security|id)[-_ ]?token|authorization|passw(?:or)?d"
-    rb"|private[-_ ]?key|client[-_ ]?secret|credentials?|cookie)"
+    rb"|(?:access|auth|refresh|session|security|id)[-_ ]?token|authorization|(?:pg)?passw(?:or)?d"
+    rb"|(?:account|(?:shared[-_ ]?)?access)[-_ ]?key|private[-_ ]?key|client[-_ ]?secret|credentials?|cookie)"
 )
 #: ``"password": "..."``, also inside a string of JSON: the whole value, whatever it is.
 _QUOTED = re.compile(
@@ -77,6 +83,11 @@ _JSON_NAME_END = re.compile(rb"\"\s{0,9}:\s{0,9}\Z")
 #: The password; without one the name, which is a key then.
 _USERINFO = re.compile(
     rb"(:(?:\\{0,3}/){2}(?:[^\s:@/\"'\\]{0,200}:)?)([^\s:@/\"'\\][^\s@/\"'\\]{0,199})(?=@)"
+)
+#: The path of it is all that a webhook asks for.
+_WEBHOOK = re.compile(
+    rb"((?:hooks\.slack|discord(?:app)?)\.com(?:\\{0,3}/[a-z]{1,20}){1,3}\\{0,3}/)"
+    rb"((?:\\/|[A-Za-z0-9/_*-]){20,})"
 )
 _PERSON = re.compile(
     rb'("(?:user|safety_identifier|prompt_cache_key|organization)"\s{0,9}:\s{0,9}")'
@@ -114,7 +125,7 @@ def _masked_once(body: bytes) -> bytes:
     body = _PEM.sub(_pem_masked, body)
     body = _ISSUED_KEY.sub(_key_masked, body)
     body = _RUN.sub(_jwt_masked, body)
-    for pattern in (_QUOTED, _SCHEME, _ASSIGNED, _USERINFO, _PERSON):
+    for pattern in (_QUOTED, _SCHEME, _ASSIGNED, _USERINFO, _WEBHOOK, _PERSON):
         body = pattern.sub(_value_masked, body)
     return body
 

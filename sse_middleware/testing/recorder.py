@@ -92,6 +92,7 @@ class ProxyServer(Server):
     """The side of the recorder that clients see."""
 
     handler = Passage
+    checks_host = True
 
     def __init__(self, recorder: Recorder, host: str, port: int) -> None:
         self.recorder = recorder

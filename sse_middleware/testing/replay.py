@@ -20,8 +20,9 @@ from sse_middleware.testing._vendor_errors import http_error_body
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.matching import Match
 from sse_middleware.testing.recording import Recording
+from sse_middleware.testing.server import Server
 
-__all__ = ["MATCHED_KEYS", "Replay"]
+__all__ = ["MATCHED_KEYS", "Replay", "ReplayServer"]
 
 #: What of the JSON body of a request must be as it was recorded, if it was.
 MATCHED_KEYS = ("contents", "input", "messages", "model", "prompt", "stream", "system")
@@ -88,6 +89,12 @@ class Replay:
             return path
         ends = (known for known in self._paths if known.endswith(path) or path.endswith(known))
         return next(ends, path)
+
+
+class ReplayServer(Server):
+    """Serves a `Replay`, and not to pages of other sites: what was recorded may be private."""
+
+    checks_host = True
 
 
 def _asked(recording: Recording) -> Dict[str, Any]:

@@ -13,9 +13,10 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
 from sse_middleware.testing._handler import Handler
+from sse_middleware.testing._hosts import is_loopback, is_name_of_others
 from sse_middleware.testing._request_reading import RequestReader
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 
@@ -49,6 +50,8 @@ class Server(socketserver.TCPServer):
     """
 
     handler: Type[RequestReader] = Handler
+    #: Whether what listens on this machine alone answers to a name of this machine alone.
+    checks_host = False
     request_queue_size = 512
     allow_reuse_address = os.name == "posix"  # elsewhere it would share a port that is in use
     timeout = 0  # of handle_request, which is called when there is one
@@ -125,6 +128,11 @@ class Server(socketserver.TCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what ended a connection; the standard one prints a page to standard error."""
         _log.exception("a request could not be answered")
+
+    def is_for_others(self, host: Optional[str]) -> bool:
+        """Whether a request with that Host must have been made by a page of another site."""
+        is_private = self.checks_host and is_loopback(str(self.server_address[0]))
+        return is_private and is_name_of_others(host)
 
     def rest(self, sock: socket.socket) -> bool:
         """Note that this connection waits for its next request. False: there will be none."""
