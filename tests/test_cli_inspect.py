@@ -86,3 +86,14 @@ def test_it_runs_without_rich(tmp_path):
     )
     command = [sys.executable, "-c", program]
     subprocess.run(command, stdout=subprocess.DEVNULL, timeout=DEADLINE_S, check=True)
+
+
+def test_a_terminal_obeys_no_name_of_a_file(tmp_path, capsys):
+    path = tmp_path / "a\x1b[2J.sse"
+    path.write_bytes(b"data: 1\n\n")
+    assert main(["inspect", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "a\\x1b[2J.sse"
+    path.with_suffix(".json").write_bytes(b"{")
+    assert main(["inspect", str(path)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.isprintable()

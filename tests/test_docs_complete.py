@@ -137,7 +137,7 @@ def test_the_options_of_event_stream_and_of_the_plugin_are_told():
 
 
 def test_every_error_is_on_the_page_of_errors():
-    for name in set(errors.__all__) - {"shown"}:
+    for name in set(errors.__all__) - INTERNAL:
         assert is_named(name, GUIDES["errors.md"])
 
 

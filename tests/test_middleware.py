@@ -13,6 +13,7 @@ import webtest
 from sse_middleware import Event, EventParser, SSEMiddleware, current_stream, encode, event_stream
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import EventError, OptionError, ResponseError
+from sse_middleware.resume import MemoryLog
 
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 SSE = [("Content-Type", "text/event-stream")]
@@ -612,9 +613,16 @@ def test_the_first_stream_that_runs_inline_is_logged_with_what_it_goes_without(c
         Server(app, path=path).read()
     (record,) = caplog.records
     assert record.getMessage() == (
-        "the stream at '/chat/7' runs without heartbeats, and its client's leaving goes unseen while "
-        "it is silent: wrap with worker='/chat/7', or send Accept: text/event-stream"
+        "the stream at '/chat/7' runs without heartbeats, and its client's leaving goes unseen "
+        "while it is silent: wrap with worker='/chat/7', or send Accept: text/event-stream"
     )
+
+
+def test_a_path_cannot_write_lines_of_its_own_into_the_log(caplog):
+    app = SSEMiddleware(app_of(lambda: Items(*ITEMS)), resume=MemoryLog(owner=None))
+    Server(app, path="/chat\n2026-01-01 ERROR all is lost\x1b[2J\u0085").read()
+    assert [record.getMessage().count("all is lost") for record in caplog.records] == [2, 2]
+    assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
 def test_webtests_lint_finds_nothing_around_it():

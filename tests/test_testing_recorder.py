@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sse_middleware.errors import OptionError
-from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.testing import FakeUpstream, Recording, _take, _transport
 from sse_middleware.testing.recorder import Recorder
 
 pytestmark = [
@@ -1013,3 +1013,68 @@ def test_curl_reads_through_the_recorder(tmp_path):
         command = ["curl", "-sN", "--compressed", "--noproxy", "*", "-d", "{}", target]
         done = subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=True)
         assert told.next()[1].body == done.stdout
+
+
+NO_HTTP = {
+    "a status line": b"HTTP/9\x1b[2J 200 OK\r\n\r\n",
+    "something else": b"\x1b]0;x\x07\r\n\r\n",
+    "a long line": b"HTTP/1.1 200 OK\r\n" + b"x" * 70_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", NO_HTTP.values(), ids=NO_HTTP)
+def test_what_is_no_http_is_quoted_in_one_line(answer, raw_upstream, tmp_path):
+    with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
+        with closing(Client(recorder.base_url)) as client:
+            raw_upstream.accept()
+            raw_upstream.send(answer)
+            assert client.answer().status == 502
+        failure = told.failure()
+    assert "cannot be reached: what came is no HTTP (" in failure
+    assert failure.isprintable()
+    assert len(failure) < 200
+
+
+def test_a_request_that_cannot_be_passed_on_is_told_of_without_its_key(tmp_path):
+    with playing() as (_, url), recording_from(url, tmp_path) as (recorder, told):
+        address = urlsplit(recorder.base_url)
+        with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
+            head = b"GET /v1/x?key=key-text\x07 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            sock.sendall(head)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 502 ")
+        failure = told.failure()
+    assert failure.endswith("cannot be reached: the request holds a character that HTTP forbids")
+
+
+@pytest.mark.parametrize("sizes", [[600, 600], [1] * 20], ids=["of bytes", "of chunks"])
+def test_an_answer_past_the_bound_passes_and_is_not_recorded(
+    sizes, raw_upstream, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_take, "_MAX_BYTES", 1000)
+    with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
+        with closing(Client(recorder.base_url)) as client:
+            raw_upstream.accept()
+            raw_upstream.begin()
+            for size in sizes:
+                raw_upstream.chunk(b"x" * size)
+            raw_upstream.send(b"0\r\n\r\n")
+            assert len(client.answer().read()) == sum(sizes)
+        assert told.failure() == "chat-completions is not recorded: it is over 0 MiB"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vast_chunk_is_passed_on_before_it_is_whole(raw_upstream, tmp_path, monkeypatch):
+    monkeypatch.setattr(_transport, "_VAST_BYTES", 1000)
+    with recording_from(raw_upstream.url, tmp_path) as (recorder, told):
+        with closing(Client(recorder.base_url)) as client:
+            raw_upstream.accept()
+            raw_upstream.begin()
+            raw_upstream.send(b"%x\r\n" % 5000 + b"x" * 1500)
+            client.answer()
+            assert set(client.chunk()) == set(b"x")
+            raw_upstream.send(b"x" * 3500 + b"\r\n0\r\n\r\n")
+            for _ in iter(client.chunk, b""):
+                pass
+        _, saved = told.next()
+    assert (saved.body, saved.end) == (b"x" * 5000, "complete")
+    assert len(saved.chunks) > 1

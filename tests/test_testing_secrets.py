@@ -6,11 +6,13 @@ No key here was ever one: each is put together, so that no scanner takes this fi
 import json
 import re
 import string
+import time
 from pathlib import Path
 
 import pytest
 
-from sse_middleware.testing import Recording
+from sse_middleware.errors import RecordingError
+from sse_middleware.testing import Recording, _secrets
 from sse_middleware.testing._secrets import masked
 
 RAW = string.ascii_letters + string.digits
@@ -291,3 +293,48 @@ def test_json_stays_json():
 )
 def test_the_work_grows_with_the_text_and_no_faster(text):
     masked((text * 100_000).encode())  # minutes, if it were otherwise
+
+
+#: What a text repeats to make a pattern look for an end again and again.
+REPEATED = [
+    *["eyJ-", "eyJaaaaaaaa-", "eyJaaaaaaaa.a", "sk-", "hf_", "SG.a", "key=", "a_a-", "://a:"],
+    *['"password":"', '\\"password\\":', "bearer ", "-----BEGIN A KEY-----a-", "\\", '"', "*"],
+    *["hooks.slack.com/services/", "0123456789:AA", "hvs.", "AccountKey ="],
+]
+
+
+@pytest.mark.parametrize("repeated", REPEATED)
+def test_the_work_is_linear_in_the_text(repeated):
+    def measured_s(size):
+        body = (repeated * (size // len(repeated))).encode()
+        times_s = []
+        for _ in range(3):
+            began_s = time.process_time()
+            masked(body)
+            times_s.append(time.process_time() - began_s)
+        return min(times_s)
+
+    assert measured_s(40_000) < 10 * measured_s(10_000) + 0.02  # squared, it would be 16
+
+
+def test_a_chain_that_would_take_for_ever_is_refused_and_never_half_masked(monkeypatch):
+    monkeypatch.setattr(_secrets, "_MOST_WORK_BYTES", 1 << 17)
+    with pytest.raises(RecordingError, match="text is a chain of what may be secrets"):
+        masked(b"SG.aaaaaaaaaaaaaaaa" * 1000)
+
+
+JWTS = {
+    "behind a short one": ("eyJaaaaaaaa.x.", "eyJ" + RAW[:20] + "." + RAW[:20] + ".sig"),
+    "after runs that are none": ("eyJ-eyJ-a.eyJ.", "eyJ" + RAW[:20] + "." + RAW[:20]),
+    "whose start a word hides": ("xeyJaaaaaaaa.aaaaaaaa-", "eyJ" + RAW[:9] + "." + RAW[:9]),
+}
+
+
+@pytest.mark.parametrize(("before", "jwt"), JWTS.values(), ids=JWTS)
+def test_a_jwt_is_found_among_what_looks_like_one(before, jwt):
+    assert masked((before + jwt).encode()).decode() == before + "eyJ" + "*" * (len(jwt) - 3)
+
+
+def test_what_has_too_short_a_part_is_no_jwt():
+    for text in ("eyJ" + RAW, f"eyJ{RAW}.abc", "eyJabc." + RAW[:20]):
+        assert masked(text.encode()) == text.encode()

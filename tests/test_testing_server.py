@@ -19,7 +19,7 @@ import pytest
 
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import StuckClockError
-from sse_middleware.testing import FakeUpstream, Recording, VirtualClock
+from sse_middleware.testing import FakeUpstream, Recording, VirtualClock, _request_reading
 from sse_middleware.testing.exchange import Reply
 from sse_middleware.testing.server import Server
 
@@ -733,4 +733,30 @@ def test_a_clock_that_nobody_moves_cuts_the_stream_and_fails_the_verdict(monkeyp
         f"  {upstream.requests[0]}: {StuckClockError(0.05)}"
     )
     assert not upstream.requests[0].client_left
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["named at once", "summed up"])
+def test_a_body_past_the_bound_is_a_413(pieces, capfd, monkeypatch):
+    monkeypatch.setattr(_request_reading, "_MAX_BODY_BYTES", 1000)
+    wire = (b"1f4\r\n" + b"x" * 500 + b"\r\n") * 2 + b"%x\r\n" % (2000 // pieces)
+    with serving(Recording(BODY)) as (upstream, client):
+        client.ask(request_bytes(b"Transfer-Encoding: chunked", body=wire))
+        assert client.head()[0].startswith(b"HTTP/1.1 413 ")
+    with serving(Recording(BODY)) as (_, client):  # no more than the bound is no fault
+        client.ask(request_bytes(b"Content-Length: 1000", body=b"x" * 1000))
+        assert client.head()[0].startswith(b"HTTP/1.1 200 ")
+    assert upstream.requests == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("target", [b"/v1/x HTTP/1.1", b"http://[bad HTTP/1.1"])
+def test_an_error_tells_nothing_of_what_runs_here(target, capfd):
+    with serving(Recording(BODY)) as (_, client):
+        client.ask(b"POST " + target + b"\r\nContent-Length: \x1b\r\n\r\n")
+        status, headers = client.head()
+        told = client.file.read().lower()
+    assert status.startswith(b"HTTP/1.1 400 ")
+    assert headers[b"server"].strip() == b"sse-middleware"
+    assert not re.search(rb"python|traceback|\.py|\x1b", told)
     assert capfd.readouterr() == ("", "")

@@ -58,3 +58,13 @@ def test_a_folder_that_may_be_written_but_not_read_is_an_error(tmp_path):
     (tmp_path / "box").mkdir(0o300)
     with pytest.raises(OptionError, match="expected a folder to write to"):
         Shelf(tmp_path / "box")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are of POSIX")
+@pytest.mark.parametrize("suffix", [".sse", ".json"])
+def test_a_link_to_nowhere_is_not_followed(suffix, tmp_path):
+    shelf = Shelf(tmp_path / "out")
+    (shelf.folder / f"001-a{suffix}").symlink_to(tmp_path / "elsewhere")
+    saved = shelf.save(1, "a", Recording(b"data: 1\n\n", status=201))
+    assert saved.name == "001-a-2.sse"
+    assert not (tmp_path / "elsewhere").exists()

@@ -601,3 +601,24 @@ def test_request_headers_are_a_mapping_in_any_case():
     assert "ACCEPT" in headers
     assert headers.get("x-none") is None
     assert repr(headers) == "RequestHeaders([('accept', 'a, b'), ('x-id', '1')])"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "api-key", "X-API-Key"])
+def test_no_message_tells_a_key(name):
+    headers = RequestHeaders([(name, "key-text"), ("X-Id", "1")])
+    assert headers[name] == "key-text"
+    assert repr(headers) == f"RequestHeaders([({name.lower()!r}, '***'), ('x-id', '1')])"
+    request = ReceivedRequest(
+        "POST", "/\x1b[2J\n", "key=key-text", headers, b'{"user": "key-text"}'
+    )
+    assert (str(request), repr(request)) == (
+        "POST /\\x1b[2J\\n",
+        "<ReceivedRequest POST /\\x1b[2J\\n>",
+    )
+    upstream = FakeUpstream()
+    upstream.play("chat-text", when={"headers": {name: "another"}})
+    upstream.answer(request)
+    with pytest.raises(AssertionError) as told:
+        upstream.verify()
+    assert f"header {name} is '***': expected 'another'" in str(told.value)
+    assert "key-text" not in str(told.value) + upstream.report()

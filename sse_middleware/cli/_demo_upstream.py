@@ -71,7 +71,7 @@ class Choice(NamedTuple):
 
 
 class ChoosyUpstream(FakeUpstream):
-    """A `FakeUpstream` that scripts itself, and keeps no journal: it runs for as long as the demo."""
+    """A `FakeUpstream` that scripts itself, and keeps no journal, however long it runs."""
 
     def answer(self, request: ReceivedRequest) -> Reply:
         """The reply to ``request``: what its metadata chose.

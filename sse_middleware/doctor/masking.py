@@ -1,7 +1,7 @@
 """What a server echoes of the secrets of a request, masked before anybody looks at the answer.
 
-Before, and not in the report: what is shown there is cut and wrapped, and of half a secret no
-search finds anything. As many ``*`` stand in its place, so that nothing moves.
+Before, and not in the report: what is shown there is cut and wrapped, and no search finds half a
+secret. As many ``*`` stand in its place, so that nothing moves.
 """
 
 import json

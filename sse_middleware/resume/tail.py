@@ -16,6 +16,7 @@ from sse_middleware.resume.commands import (
     key_of,
     milliseconds,
     number_of,
+    replies_of,
 )
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ class Upstream:
 
     def is_at(self, port: int) -> bool:
         """Whether it is what listens on that port of this machine."""
-        return self._port == port and _is_loopback(self._host)
+        return self._port == port and is_loopback(self._host)
 
     def connect(self) -> http.client.HTTPConnection:
         """A new connection, open.

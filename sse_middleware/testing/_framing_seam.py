@@ -25,7 +25,7 @@ __all__ = ["Seam"]
 
 _NO_CONTENT = ("1", "204", "205", "304")
 #: Types under which events are sent by mistake; others may look like events by chance.
-_MISTAKEN = re.compile(r"|text/(html|plain)|.*(event|stream|json).*")
+_MISTAKEN = re.compile(r"|text/(html|plain)|.*(event|stream|json).*", re.DOTALL)
 _BLANK = b"\n"
 _NAMES = (b"", b"data", b"event", b"id", b"retry")  # the first is that of a comment
 #: Iterators that hold nothing but what is in memory, and so have nothing to close.

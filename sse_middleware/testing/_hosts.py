@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_name_of_others(host: Optional[str]) -> bool:
-    """Whether a Host is a name that is not this machine's. Addresses are not: nobody can rebind one.
+    """Whether a Host is a name, and not this machine's. Of addresses no site can take one.
 
     >>> [is_name_of_others(host) for host in ("[::1]:80", "192.0.2.1", "LOCALHOST:8891", None)]
     [False, False, False, False]

@@ -64,7 +64,8 @@ _SCHEME = re.compile(
 _NAME = (
     rb"(?:[a-z0-9]{1,20}[-_]){0,4}(?:api[-_ ]?key|apikey|secret(?:[-_ ]?(?:access[-_ ]?)?key)?"
     rb"|(?:access|auth|refresh|session|security|id)[-_ ]?token|authorization|(?:pg)?passw(?:or)?d"
-    rb"|(?:account|(?:shared[-_ ]?)?access)[-_ ]?key|private[-_ ]?key|client[-_ ]?secret|credentials?|cookie)"
+    rb"|(?:account|(?:shared[-_ ]?)?access)[-_ ]?key|private[-_ ]?key|client[-_ ]?secret"
+    rb"|credentials?|cookie)"
 )
 #: ``"password": "..."``, also inside a string of JSON: the whole value, whatever it is.
 _QUOTED = re.compile(

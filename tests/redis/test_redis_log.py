@@ -301,3 +301,21 @@ def test_more_readers_wait_than_the_client_has_connections_by_default(make_log):
     writer.append(frame(2))
     assert [reader.next() for reader in readers] == [frame(2)] * 130
     writer.finish()
+
+
+def test_no_error_of_redis_holds_what_was_sent(own_redis, caplog):
+    """The client would put the command that failed into its text."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream"), ("X-A", "header-text")])
+        yield {"data": "sent-text"}
+
+    caplog.set_level("DEBUG", "sse_middleware")
+    log = RedisLog(own_redis.url, owner=None)
+    own_redis.command("ACL", "SETUSER", "default", "-hset", "-pexpire")
+    assert connect(SSEMiddleware(app, resume=log))[1][0].data == "sent-text"
+    with pytest.raises(Exception, match="pexpire") as failed:
+        Channel("news", log).publish({"data": "sent-text"})
+    told = f"{failed.value} {caplog.text}"
+    assert "streams are not kept" in caplog.text
+    assert [text for text in ("header-text", "sent-text") if text in told] == []
