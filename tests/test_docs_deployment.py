@@ -3,7 +3,10 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 from sse_middleware import SSEMiddleware
 
@@ -26,6 +29,23 @@ def test_every_block_is_made_or_run():
     marks = re.findall(r"^<!-- (?:command|apache|lines|timeout): ", TEXT, re.MULTILINE)
     assert fences.count("python") == 1
     assert len(fences) == len(marks) + 1
+
+
+COMMANDS = re.findall(r"pip install '?(\w+)(?:(?!```).)*```\n(\S+)", TEXT, re.DOTALL)
+
+
+def test_every_command_has_its_pip_install():
+    assert len(COMMANDS) == TEXT.count("<!-- command: ")
+
+
+@pytest.mark.parametrize(("package", "command"), COMMANDS)
+def test_a_command_is_one_that_its_package_installs(package, command):
+    try:
+        entry_points = metadata.distribution(package).entry_points
+    except metadata.PackageNotFoundError:
+        pytest.skip(f"{package} is not installed")
+    scripts = [entry.name for entry in entry_points if entry.group == "console_scripts"]
+    assert command in scripts
 
 
 def test_the_number_of_servers_is_right():

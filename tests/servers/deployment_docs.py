@@ -27,6 +27,8 @@ _OF_TESTS = {
     "--listen": 1,  # of uWSGI: its queue
     "--need-app": 0,
 }
+#: Modules whose command has another name.
+_COMMANDS = {"waitress": "waitress-serve"}
 _TIMEOUT_S = 60
 
 
@@ -46,6 +48,7 @@ def _command(name: str) -> str:
 def _kept(command: List[str]) -> List[str]:
     """The words of a command that a user would write."""
     words = command[2:] if command[1] == "-m" else [Path(command[0]).name, *command[1:]]
+    words[0] = _COMMANDS.get(words[0], words[0])
     kept: List[str] = []
     at = 0
     while at < len(words):

@@ -83,6 +83,13 @@ Measured once, by hand:
 """
 
 
+ABOUT_RECIPES = """
+Save the one of your server beside your app. In it `yourapp` is your module, and `application` the
+`SSEMiddleware` there: say so in `yourapp.py`, by `application = app` or, of a Flask app,
+`application = app.wsgi_app`. gunicorn's finds it by itself.
+"""
+
+
 def row(name, facts):
     return (
         "| "
@@ -125,14 +132,20 @@ def _sigterm(facts):
     return how + (" at once" if facts["sigterm_s"] < 1 else f" after {facts['sigterm_s']} s")
 
 
+def recipes():
+    """The last section: what a user saves beside the app, under which name."""
+    text = "\n## Recipes: a clean end at SIGTERM\n" + ABOUT_RECIPES
+    for path in sorted(RECIPES.glob("*.py")):
+        code = path.read_text("utf-8").replace("from apps import", "from yourapp import")
+        text += f"\n### `{path.name}`\n\n```python\n{code}```\n"
+    return text
+
+
 def main():
     measured = json.loads(Path(sys.argv[1]).read_text())
     rows = "\n".join(row(name, facts) for name, facts in measured.items())
     head = f"\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
-    print(INTRO + head + rows + "\n" + LEGEND + NOTES)
-    print("## Recipes: a clean end at SIGTERM\n")
-    for path in sorted(RECIPES.glob("*.py")):
-        print(f"```python\n{path.read_text()}```\n")
+    print(INTRO + head + rows + "\n" + LEGEND + NOTES + recipes(), end="")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cheroot, whose streams end cleanly when the process is told to stop."""
+"""Cheroot, whose streams end cleanly at SIGTERM: ``python cheroot_drain.py 8000``."""
 
 import signal
 import sys

@@ -9,11 +9,12 @@ import signal
 
 def post_worker_init(worker):
     """Before gunicorn's own handler of SIGTERM runs, tell the streams to end."""
-    application = worker.wsgi  # the SSEMiddleware; where Flask wraps it: worker.wsgi.wsgi_app
+    # Of the SSEMiddleware, which is what gunicorn serves or, of a Flask app, its wsgi_app.
+    worker.drain = getattr(worker.wsgi, "wsgi_app", worker.wsgi).drain
     stop = signal.getsignal(signal.SIGTERM)
 
     def drain_and_stop(number, frame):
-        application.drain(0)  # tells them and does not wait: gunicorn waits for its requests
+        worker.drain(0)  # tells them and does not wait: gunicorn waits for its requests
         stop(number, frame)
 
     signal.signal(signal.SIGTERM, drain_and_stop)
@@ -21,4 +22,5 @@ def post_worker_init(worker):
 
 def worker_exit(server, worker):
     """Then give the generators the time to close."""
-    worker.wsgi.drain(5)
+    if hasattr(worker, "drain"):  # or it failed to start, and gunicorn has said why
+        worker.drain(5)

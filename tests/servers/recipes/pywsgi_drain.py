@@ -1,4 +1,4 @@
-"""gevent.pywsgi, whose streams end cleanly when the process is told to stop."""
+"""gevent.pywsgi, whose streams end cleanly at SIGTERM: ``python pywsgi_drain.py 8000``."""
 
 from gevent import monkey
 

@@ -1,4 +1,7 @@
-"""Waitress, whose streams end cleanly when the process is told to stop; it dies at once else."""
+"""Waitress, whose streams end cleanly at SIGTERM, where it dies at once else.
+
+``python waitress_drain.py 8000``
+"""
 
 import os
 import signal
