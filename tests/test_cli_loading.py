@@ -68,6 +68,11 @@ FILES = {
     "chat.py": CHAT,
     "wsgi.py": "def application(environ, start_response):\n    return ['wsgi']\n",
     "bare.py": "import json\nfrom json import dumps\nlimit = 3\n",
+    "proxied.py": "class Request:\n"
+    "    __name__ = property(lambda self: 1 / 0)\n"
+    "    __call__ = print\n"
+    "request = Request()\n"
+    "def application(environ, start_response):\n    return ['proxied']\n",
     "late.py": "def create_app():\n    pass\n",
     "package/__init__.py": "",
     "package/web.py": "def app(environ, start_response):\n    return ['web']\n",
@@ -162,6 +167,7 @@ REFUSED = {
     "bare": "module is bare, without app: expected a module with a WSGI app: it has no callable",
     "late": "module is late, without app: expected a name behind it: late:create_app",
     "chat:ap": f"name is 'ap', not in chat: expected {ALL}",
+    "proxied:nope": "name is 'nope', not in proxied: expected one of Request, application",
     "chat:made.nothing": "name is 'nothing', not in made: expected one of plain",
     "chat:config.debug": "name is 'debug', not in dict: expected another: dict has no callable",
     "chat:config": "chat:config is {'debug': True}: expected " + WSGI,

@@ -168,10 +168,15 @@ def _callables(owner: Any) -> List[str]:
     return [
         name
         for name, value in getattr(owner, "__dict__", {}).items()
-        if callable(value)
-        and not name.startswith("_")
-        and (not hasattr(value, "__name__") or getattr(value, "__module__", home) == home)
+        if callable(value) and not name.startswith("_") and _is_of(home, value)
     ]
+
+
+def _is_of(home: Optional[str], value: Any) -> bool:
+    try:
+        return not hasattr(value, "__name__") or getattr(value, "__module__", home) == home
+    except Exception:  # such as that of Flask's request, where there is none
+        return False
 
 
 def _check_wsgi(app: Any, target: _Target) -> None:
