@@ -1,7 +1,4 @@
-"""A chat that streams, and a ticker: ``sse-middleware serve flask_app``.
-
-curl -N http://127.0.0.1:8000/chat -H 'Content-Type: application/json' -d '{"messages": []}'
-"""
+"""A chat that streams, and a ticker: ``sse-middleware serve flask_app``."""
 
 import itertools
 import threading

@@ -1,10 +1,13 @@
 """examples/: each app on a real server, asked by a client, before an upstream that replays."""
 
+import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from sse_middleware import Event
+from sse_middleware import Event, encode
 from sse_middleware.relay import relay
 from sse_middleware.testing import Recording, StreamClient
 
@@ -49,3 +52,38 @@ def test_an_example_streams_a_chat_and_ticks(framework, fake_upstream, start_com
 def test_an_example_is_short_and_has_its_test(example):
     assert len(example.read_text("utf-8").splitlines()) < 40
     assert example.stem[: -len("_app")] in STARTED
+
+
+TEXT = (ROOT / "examples" / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^\$ (.*)$", TEXT, re.MULTILINE)
+
+
+def test_every_command_of_the_page_has_its_test():
+    assert [re.sub(r"\w+=\S+ ", "", command).split()[:2] for command in COMMANDS] == [
+        ["python", "-m"],
+        ["sse-middleware", "serve"],
+        ["curl", "-N"],
+        ["curl", "-N"],
+        ["sse-middleware", "replay"],
+        ["sse-middleware", "serve"],
+    ]
+    assert {path.stem for path in EXAMPLES} == set(re.findall(r"`(\w+)\.py`", TEXT))
+
+
+def test_without_a_key_a_recording_that_ships_answers_what_curl_sends(start_command):
+    words = shlex.split(COMMANDS[3])
+    sent = json.loads(words[words.index("-d") + 1])
+    _, replay, folder = COMMANDS[4].split()
+    command = start_command(
+        replay, folder, "--port", "0", "--speed", "max", folder=ROOT / "examples"
+    )
+    command.line()
+    base_url = command.line().partition("OPENAI_BASE_URL=")[2]
+    told = COMMANDS[5].partition("OPENAI_BASE_URL=")[2].split()[0]
+    assert re.sub(r":\d+", ":8891", base_url) == told
+    asked = {"model": "gpt-4o-mini", "stream": True, **sent}  # as the examples do
+    with StreamClient(base_url).post("/chat/completions", json=asked, timeout=30) as stream:
+        came = list(stream)
+    assert list(relay([encode(event) for event in came])) == list(
+        relay([Recording.named("chat-text").body])
+    )

@@ -40,7 +40,7 @@ needs_node = pytest.mark.skipif(NODE is None, reason="this machine has no node")
 BLOCKS = {
     ("See it run", "console"): 2,
     ("Wrap your app", "python"): 3,
-    ("Wrap your app", "console"): 1,
+    ("Wrap your app", "console"): 2,
     ("Wrap your app", "text"): 1,
     ("Test it", "python"): 1,
     ("Test it", "console"): 1,
@@ -191,6 +191,20 @@ def test_the_curl_command_asks_what_the_demo_answers():
 # Wrap your app
 
 
+def test_what_the_app_and_its_server_need_is_installed():
+    words = blocks("Wrap your app", "console")[0].split()
+    assert words == ["$", "python", "-m", "pip", "install", ".", "flask", "waitress"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+def test_that_it_is_not_on_pypi_is_said_as_long_as_it_is_not_released(page):
+    [newest, *_] = re.findall(
+        r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    says = "is not on PyPI yet" in (ROOT / page).read_text("utf-8")
+    assert says == newest.endswith("(unreleased)")
+
+
 def claimed_stream():
     return blocks("Wrap your app", "text")[0].encode()
 
@@ -290,7 +304,7 @@ def saved(tmp_path):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_app_is_served_and_asked_as_the_readme_says(framework, saved, monkeypatch):
-    serve, ask = (line[2:] for line in blocks("Wrap your app", "console")[0].splitlines())
+    serve, ask = (line[2:] for line in blocks("Wrap your app", "console")[1].splitlines())
     assert serve.startswith("sse-middleware ")
     served = {}
     monkeypatch.chdir(saved(framework))
