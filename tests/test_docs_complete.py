@@ -1,12 +1,15 @@
 """The pages together: all that a user can name is on one of them, every link leads somewhere."""
 
 import argparse
+import configparser
 import importlib
 import inspect
 import re
 import runpy
 import shlex
 import signal
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -310,6 +313,58 @@ def test_every_page_is_in_a_toctree():
             lines = [line for line in tree.splitlines() if line and not line.startswith(":")]
             entries += [(folder / line).as_posix() + ".md" for line in lines]
     assert sorted(entries) == sorted(set(PAGES) - {"index.md"})
+
+
+# What the examples import
+
+#: What another name installs.
+DISTRIBUTIONS = {"web": "web.py"}
+#: The frameworks that a reader has who wants the example: the page says so.
+HAD = {
+    "README.md": {"django"},  # a view, and no app
+    "quick-start.md": {"flask", "bottle", "django", "pyramid", "falcon", "cherrypy", "web.py"},
+    "migrate.md": {"flask-sse", "sse-starlette", "starlette"},
+}
+#: What comes with an extra of ours, by way of what the extra names.
+BROUGHT = {"testing": {"waitress", "requests"}}
+
+
+def imported(text):
+    """The packages that the Python of a page imports, but for Python's own and the page's."""
+    python = "\n".join(re.findall(r"^```py\w+\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+    names = re.findall(r"^(?:>>> | *)(?:from|import) (\w+)", python, re.MULTILINE)
+    return {name for name in names if not is_python(name) and f"`{name}.py`" not in text}
+
+
+def is_python(name):
+    if name in ("sse_middleware", *sys.builtin_module_names):
+        return True
+    return (Path(sysconfig.get_path("stdlib")) / name).is_dir() or (
+        Path(sysconfig.get_path("stdlib")) / f"{name}.py"
+    ).is_file()
+
+
+def installed(text):
+    """What the page says to install, extras of ours taken apart."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = setup["options.extras_require"]
+    found = set()
+    for line in re.findall(r"pip install\s+([^`\n&]*(?:\n[^`\n&]*(?=`))?)", text):
+        for word in line.replace("'", "").replace('"', "").split():
+            name, _, of_ours = word.rstrip("]").partition("[")
+            found.add(name)
+            for extra in of_ours.split(",") if of_ours else ():
+                found |= BROUGHT.get(extra, set())
+                found |= {re.split("[>=]", one)[0] for one in extras.get(extra, "").split()}
+    return found
+
+
+@pytest.mark.parametrize("page", sorted({*GUIDES, "README.md"} - {"check.md", "servers.md"}))
+def test_what_a_page_imports_it_says_to_install(page):
+    text = GUIDES.get(page) or LINKED[page]
+    needed = {DISTRIBUTIONS.get(name, name).replace("_", "-") for name in imported(text)}
+    assert needed - installed(text) == HAD.get(page, set())
 
 
 # Blocks
