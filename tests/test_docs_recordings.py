@@ -30,7 +30,8 @@ def run(block):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder to run in that has the folders and files of the examples."""
-    (tmp_path / "tests" / "recordings").mkdir(parents=True)
+    for made in re.findall(r"^mkdir -p (\S+)$", TEXT, re.MULTILINE):
+        (tmp_path / made).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

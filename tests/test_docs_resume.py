@@ -3,11 +3,13 @@
 import inspect
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import threading
 from pathlib import Path
 from queue import Queue
+from urllib.parse import urlsplit
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -20,10 +22,13 @@ TEXT = DOC.read_text("utf-8")
 DEADLINE_S = 30
 
 
-def example(number):
-    """The names of that Python block, executed."""
+def example(number, **changes):
+    """The names of that Python block, executed with what is changed in it."""
     names = {"__name__": "example"}
     block = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[number]
+    for old, new in changes.items():
+        assert old in block
+        block = block.replace(old, new)
     exec(compile(block, str(DOC), "exec"), names)
     return names
 
@@ -38,11 +43,11 @@ def request(app, last_event_id="", **environ):
 
 
 def test_every_example_has_its_test():
-    assert re.findall(r"^```(\w+)$", TEXT, re.MULTILINE) == ["python", "js", "python"]
+    assert re.findall(r"^```(\w+)$", TEXT, re.MULTILINE) == ["python", "console", "js", "python"]
 
 
 def test_the_answer_survives_a_reconnect():
-    pytest.importorskip("flask", minversion="2.0")
+    pytest.importorskip("flask")
     app = example(0)["app"]
     whose = {"PATH_INFO": "/answer", "QUERY_STRING": "q=why", "REMOTE_USER": "ada"}
     _, body = request(app, **whose)
@@ -53,6 +58,25 @@ def test_the_answer_survives_a_reconnect():
     _, body = request(app, events[0].id, **{**whose, "REMOTE_USER": "bob"})
     assert EventParser().feed(b"".join(body))[0].data == "You"
     assert request(app, "sse:end", **whose)[0] == "204 No Content"
+
+
+def test_what_curl_asks_goes_on_where_it_was():
+    """Without an Accept: the path is named with ``worker=``."""
+    pytest.importorskip("flask")
+    app = example(0, **{"owner=user": "owner=None"})["app"]
+    assert "write\n`owner=None`" in TEXT
+    [block] = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
+    serve, ask, come_back = (shlex.split(line) for line in block.splitlines())
+    assert serve[1:3] == ["sse-middleware", "serve"]
+    assert f"`{serve[3]}.py`" in TEXT
+    assert ask == come_back[: len(ask)]
+    assert come_back[-1].startswith("Last-Event-ID: ")
+    url = urlsplit(ask[-1])
+    asked = {"PATH_INFO": url.path, "QUERY_STRING": url.query, "HTTP_ACCEPT": "*/*"}
+    events = EventParser().feed(b"".join(request(app, **asked)[1]))
+    again = EventParser().feed(b"".join(request(app, events[0].id, **asked)[1]))
+    assert [event.data for event in events] == ["You", "asked", "Why", ""]
+    assert again == events[1:]
 
 
 LOST_ONCE = """
