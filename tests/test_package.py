@@ -12,6 +12,7 @@ import email
 import os
 import pkgutil
 import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -23,10 +24,17 @@ import sse_middleware
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT / "fixtures" / "recordings"
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 SUFFIXES_OF_RECORDINGS = {".py", ".sse", ".json"}
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+#: It stands there and, with what is new in it, in CHANGELOG.md.
+VERSION = SETUP["metadata"]["version"]
+STEM = f"sse_middleware-{VERSION}"
+ABOUT = f"{STEM}.dist-info"
 METADATA = {
     "Name": ["sse-middleware"],
-    "Version": ["0.1.0"],
+    "Version": [VERSION],
     "Author": ["the sse_middleware authors"],
     "License-Expression": ["MIT"],
     "License-File": ["LICENSE"],
@@ -71,7 +79,7 @@ def find_sdist():
 def built_by_setuptools():
     """The major version of the setuptools that made the wheel."""
     with zipfile.ZipFile(WHEEL) as archive:
-        made = archive.read("sse_middleware-0.1.0.dist-info/WHEEL").decode()
+        made = archive.read(f"{ABOUT}/WHEEL").decode()
     return int(re.search(r"Generator: setuptools \((\d+)", made).group(1))
 
 
@@ -102,7 +110,7 @@ def wheel():
 
 @pytest.fixture(scope="module")
 def metadata(wheel):
-    return email.message_from_bytes(wheel.read("sse_middleware-0.1.0.dist-info/METADATA"))
+    return email.message_from_bytes(wheel.read(f"{ABOUT}/METADATA"))
 
 
 @needs_wheel
@@ -115,7 +123,7 @@ def test_the_wheel_holds_the_package_the_recordings_and_nothing_else(wheel):
         if path.suffix in SUFFIXES_OF_RECORDINGS
     }
     about = {
-        f"sse_middleware-0.1.0.dist-info/{name}"
+        f"{ABOUT}/{name}"
         for name in (
             "METADATA",
             "RECORD",
@@ -131,7 +139,7 @@ def test_the_wheel_holds_the_package_the_recordings_and_nothing_else(wheel):
 
 @needs_wheel
 def test_the_wheel_is_for_every_python_3_and_platform():
-    assert WHEEL.name == "sse_middleware-0.1.0-py3-none-any.whl"
+    assert WHEEL.name == f"{STEM}-py3-none-any.whl"
 
 
 @needs_wheel
@@ -157,7 +165,7 @@ def test_the_metadata_carries_the_summary_the_keywords_and_the_readme(metadata):
 @needs_wheel
 def test_the_wheel_installs_one_command_and_one_pytest_plugin(wheel):
     parser = configparser.ConfigParser()
-    parser.read_string(wheel.read("sse_middleware-0.1.0.dist-info/entry_points.txt").decode())
+    parser.read_string(wheel.read(f"{ABOUT}/entry_points.txt").decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == {
         "console_scripts": {"sse-middleware": "sse_middleware.cli:main"},
         "pytest11": {"sse_middleware": "sse_middleware.pytest_plugin"},
@@ -189,10 +197,30 @@ def test_the_tests_run_on_the_installed_wheel_and_not_on_the_checkout():
 @needs_sdist
 @pytest.mark.parametrize("folder", ["sse_middleware", "tests", "fixtures", "examples"])
 def test_the_sdist_holds_the_whole_of(folder):
-    prefix = "sse_middleware-0.1.0/"
+    prefix = f"{STEM}/"
     with tarfile.open(SDIST) as archive:
         names = {name[len(prefix) :] for name in archive.getnames()}
     assert {f"{folder}/{name}" for name in files_below(ROOT / folder)} - names == set()
+
+
+@needs_sdist
+def test_the_sdist_holds_nothing_that_git_does_not():
+    """A file that lies about where it is built would be in the sdist for ever."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git here: this tree is an unpacked sdist")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    tracked = set(listed.stdout.decode().split("\0"))
+    with tarfile.open(SDIST) as archive:
+        names = {member.name[len(STEM) + 1 :] for member in archive if member.isfile()}
+    made = {name for name in names if ".egg-info/" in name} | {"PKG-INFO"}
+    assert names - made - tracked == set()
+
+
+def test_the_changelog_begins_with_the_version():
+    [newest, *_] = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
+    version, _, date = newest.partition(" ")
+    assert version == VERSION
+    assert re.fullmatch(r"\((unreleased|20\d\d-\d\d-\d\d)\)", date)
 
 
 def test_every_recording_is_installed_byte_for_byte():

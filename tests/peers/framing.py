@@ -157,8 +157,8 @@ def column(name):
 
 
 def title(name):
-    """The name, with the version that is installed."""
-    return f"{name} {version(name)}"
+    """The name, with the version that is installed; ours is the one that the page comes with."""
+    return name if name == "sse-middleware" else f"{name} {version(name)}"
 
 
 def table():
