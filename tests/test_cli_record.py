@@ -162,15 +162,16 @@ def test_help_says_the_rule_of_the_path():
     assert "path is put behind the path of the upstream's URL" in " ".join(done.stdout.split())
 
 
-def test_a_terminal_obeys_neither_an_upstream_nor_a_client(raw_server, tmp_path):
+def test_a_terminal_obeys_neither_an_upstream_nor_a_client(raw_server, record):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n"
     server = raw_server([head + b"Content-Encoding: \x1b[2J\r\n\r\n"])
-    with running(f"http://127.0.0.1:{server.port}", tmp_path) as command:
-        address = urlsplit(command.base_url)
-        with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
-            sock.sendall(b"GET /%1b]0;x%07%0aa HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            read_until(sock, b"\r\n\r\n")
-        told = command.err.get(timeout=DEADLINE_S)
-    assert told == (
+    command, lines = record(f"http://127.0.0.1:{server.port}")
+    address = urlsplit(lines[2].split("=")[1])
+    with socket.create_connection((address.hostname, address.port), DEADLINE_S) as sock:
+        sock.sendall(b"GET /%1b]0;x%07%0aa HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        read_until(sock, b"\r\n\r\n")
+    command.interrupt()
+    command.wait()
+    assert command.errors == (
         "sse-middleware: /\\x1b]0;x\\x07\\na is not recorded: it is compressed (\\x1b[2J) unasked\n"
     )

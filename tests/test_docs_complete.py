@@ -40,6 +40,12 @@ PUBLIC = {
     "sse_middleware.testing.rechunk": ("faults.md",),
     "sse_middleware.errors": ("errors.md",),
 }
+#: Their names are too many for a changelog.
+IN_THE_REFERENCE_ALONE = {
+    "sse_middleware.testing.faults",
+    "sse_middleware.testing.rechunk",
+    "sse_middleware.errors",
+}
 #: Public for other modules of the package, and for nobody else.
 INTERNAL = {"adapt", "printable", "shown", "shown_url"}
 
@@ -103,6 +109,14 @@ def callables():
             is_ours = str(getattr(member, "__module__", "")).startswith("sse_middleware")
             if is_ours and inspect.isroutine(member) and not method.startswith("_"):
                 yield f"{name}.{method}", f"{value.__doc__} {member.__doc__}", options(member)
+
+
+def test_every_public_name_is_in_the_changelog():
+    """So that a version's changelog misses nothing that its user may type."""
+    text = code(LINKED["CHANGELOG.md"])
+    names = {name for module, name, _ in public() if module not in IN_THE_REFERENCE_ALONE}
+    names |= {*pytest_plugin.__all__, *dict(commands(cli.parser_of([])))}
+    assert {name for name in names if not is_named(name, text)} == set()
 
 
 def test_every_option_is_in_the_docstring_or_on_a_page():
