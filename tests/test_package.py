@@ -11,6 +11,7 @@ import configparser
 import email
 import os
 import pkgutil
+import platform
 import re
 import subprocess
 import sys
@@ -187,6 +188,24 @@ def test_the_classifiers_the_tox_environments_and_the_python_version_file_agree(
     }
     listed = set((ROOT / ".python-version").read_text("ascii").split())
     assert classified == tested == listed
+
+
+def classified(prefix):
+    lines = SETUP["metadata"]["classifiers"].split("\n")
+    return {line[len(prefix) :] for line in lines if line.startswith(prefix)}
+
+
+def test_each_framework_that_is_classified_has_its_tests():
+    tests = (ROOT / "tests" / "test_frameworks.py").read_text("utf-8")
+    for name in classified("Framework :: "):
+        assert f'importorskip("{name.lower()}' in tests, name
+
+
+def test_it_is_classified_for_what_the_tests_run_on_and_nothing_more():
+    assert classified("Operating System :: ") == {"POSIX :: Linux"}
+    assert classified("Programming Language :: Python :: Implementation :: ") == {"CPython"}
+    if os.environ.get("CI"):
+        assert (platform.system(), platform.python_implementation()) == ("Linux", "CPython")
 
 
 @needs_wheel
