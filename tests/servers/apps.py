@@ -207,6 +207,17 @@ def no_content(environ, start_response):
     return []
 
 
+def uwsgi_api(environ, start_response):
+    """What a function of uWSGI's own module says of this request."""
+    import uwsgi
+
+    start_response("200 OK", list(TEXT))
+    try:
+        return [str(uwsgi.connection_fd()).encode()]
+    except SystemError as error:
+        return [repr(error).encode()]
+
+
 ROUTES = {
     "/driven": driven,
     "/dressed": dressed,
@@ -221,6 +232,7 @@ ROUTES = {
     "/file": wrapped_file,
     "/empty": empty,
     "/no-content": no_content,
+    "/uwsgi": uwsgi_api,
 }
 
 

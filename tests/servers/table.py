@@ -14,8 +14,7 @@ INTRO = """\
 # Servers
 
 Made by `tests/servers/table.py` from a run of `tests/servers`; do not edit. Each test starts the
-server and looks at it from a raw socket. The notes below the table that no test holds say so.
-[Deploying](deployment.md) tells how to start one.
+server and looks at it from a raw socket. [Deploying](deployment.md) tells how to start one.
 
 On every server of this table, for a request whose Accept names `text/event-stream`:
 
@@ -57,29 +56,26 @@ LEGEND = """
 NOTES = """
 ## What to know of one server
 
-Held by tests:
+Held by tests too:
 
 * **waitress** needs `channel_request_lookahead=1`, or a client that left is seen three comments
   later. The log says so once.
-* **gunicorn sync** says once in the log what it does to streams (below).
-* **uWSGI** answers an app that raises by closing the connection. It lends the environ and the
-  body by pointers that the next request of the thread reuses; a worker gets its own, so the body
-  is read before the app is called.
+* **gunicorn sync** kills a stream that is open for longer than `--timeout`, though events flow. Use
+  `--worker-class gthread` or `gevent`, for whose streams `--timeout` is no limit. The log says so
+  once.
+* **gunicorn sync**, **bjoern** and **wsgiref** serve nobody else while a stream is open.
+* **granian** and **uvicorn** wait for open streams without a limit when they are told to stop.
+  With `max_age=3` both ended in time, cleanly and with every `finally` run;
+  `--workers-kill-timeout` (granian) and `--timeout-graceful-shutdown` (uvicorn) cut the streams.
+* **uWSGI** answers an app that raises by closing the connection, and with `--catch-exceptions` by a
+  500 that has the traceback in it. It lends the environ and the body by pointers that the next
+  request of the thread reuses; a worker gets its own, so the body is read before the app is called.
+  Those functions of its module `uwsgi` that concern the request, such as `connection_fd`, raise
+  SystemError in a worker.
 * **granian** and **bjoern** have no `write()`. An app that calls it works in a worker.
 * **bjoern** and **waitress** send a last chunk after the head of any HEAD response that has
   no Content-Length. waitress closes the connection; on bjoern the next response is spoilt.
 * **eventlet** gathers 4 KiB before it writes; the middleware turns that off for its streams.
-
-Measured once, by hand:
-
-* **gunicorn sync** kills a stream that is open for longer than `--timeout`, though events flow.
-  Use `--worker-class gthread` or `gevent`.
-* **bjoern**, **wsgiref** and **gunicorn sync** serve nobody else while a stream is open.
-* **granian** and **uvicorn** wait for open streams without a limit when they are told to stop.
-  `max_age=3` ended both within 3 s, cleanly and with every `finally` run; `--workers-kill-timeout`
-  (granian) and `--timeout-graceful-shutdown` (uvicorn) cut the streams.
-* **uWSGI** needs `--enable-threads`. In a worker the functions of its module `uwsgi` that concern
-  the request raise SystemError. `--catch-exceptions` answers 500, with the traceback in it.
 """
 
 
