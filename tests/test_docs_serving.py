@@ -10,7 +10,8 @@ import pytest
 
 from sse_middleware import SSEMiddleware, current_stream
 
-DOC = Path(__file__).parents[1] / "docs" / "serving.md"
+ROOT = Path(__file__).parents[1]
+DOC = ROOT / "docs" / "serving.md"
 TEXT = DOC.read_text("utf-8")
 
 
@@ -27,6 +28,18 @@ def response(app, **environ):
     environ = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", **environ}
     setup_testing_defaults(environ)
     return app(environ, lambda *answer: None)
+
+
+def test_the_servers_that_tell_of_a_client_that_left_are_those_of_the_table():
+    rows = (ROOT / "docs" / "servers.md").read_text("utf-8").split("|---|", 1)[1].splitlines()
+    cells = [row[2:-2].split(" | ") for row in rows if row.startswith("| ")]
+    tell = {re.split(r"\W", name)[0] for name, _, _, left, *_ in cells if left.endswith(" s")}
+    [sentence] = re.findall(r"^gunicorn, .*?nothing is written;", TEXT, re.DOTALL | re.MULTILINE)
+    named = re.findall(r"\b(?:gunicorn|werkzeug|uwsgi|a2wsgi|waitress)\b", sentence.lower())
+    assert sorted(named) == sorted(tell)
+    comparison = (ROOT / "docs" / "comparison.md").read_text("utf-8")
+    assert len(tell) == 5
+    assert "within a second or two on five servers" in comparison
 
 
 def test_every_example_has_its_test():
