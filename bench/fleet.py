@@ -5,12 +5,27 @@ import socket
 import time
 from typing import List, Optional
 
-__all__ = ["Fleet", "Stream", "request"]
+__all__ = ["Fleet", "Stream", "body_of", "request"]
 
 
 def request(path: str) -> bytes:
     """An EventSource's request."""
     return (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n").encode()
+
+
+def body_of(response: bytes) -> bytes:
+    """The body of a chunked response; what is cut off shows as missing."""
+    rest = response.partition(b"\r\n\r\n")[2]
+    pieces, at = [], 0
+    while True:
+        line_ends = rest.find(b"\r\n", at)
+        if line_ends < 0:
+            return b"".join(pieces)
+        size = int(rest[at:line_ends], 16)
+        if size == 0:
+            return b"".join(pieces)
+        pieces.append(rest[line_ends + 2 : line_ends + 2 + size])
+        at = line_ends + size + 4
 
 
 class Stream:

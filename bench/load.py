@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import urlencode
 
-from fleet import Fleet, request
+from fleet import Fleet, body_of, request
 from server import GEVENT, Server, run, threads
 
 KB, MB = 1024, 1024 * 1024
@@ -129,26 +129,11 @@ def threads_(count: int = 200, events: int = 50, every_s: float = 0.2) -> None:
             took_s = time.monotonic() - began_at
             share = (server.cpu_s() - cpu_s) / took_s
             expected = b"".join(b"data: %d\n\n" % number for number in range(events))
-            whole = sum(_body(bytes(stream.data)) == expected for stream in fleet.streams)
+            whole = sum(body_of(bytes(stream.data)) == expected for stream in fleet.streams)
             say(label, f"complete and in order: {whole} of {count} {verdict(whole == count)}")
             say("", f"open after {opened_s:.2f} s, all over after {took_s:.2f} s; CPU {share:.1%}")
             say("", f"memory {each[label] / KB:.1f} KB a stream")
     say("memory, ours alone", f"{(each['ours'] - each['bare']) / KB:.1f} KB a stream")
-
-
-def _body(response: bytes) -> bytes:
-    """The body of a chunked response; what is cut off shows as missing."""
-    rest = response.partition(b"\r\n\r\n")[2]
-    pieces, at = [], 0
-    while True:
-        line_ends = rest.find(b"\r\n", at)
-        if line_ends < 0:
-            return b"".join(pieces)
-        size = int(rest[at:line_ends], 16)
-        if size == 0:
-            return b"".join(pieces)
-        pieces.append(rest[line_ends + 2 : line_ends + 2 + size])
-        at = line_ends + size + 4
 
 
 # --- vanish
@@ -360,7 +345,7 @@ def million(count: int = 1_000_000, rounds: int = 3) -> None:
                     before = server.rss()
                     seconds, data = _swallow(server.port, f"{path}?count={count}")
                     taken[name].append(seconds)
-                    whole = zlib.crc32(_body(data)) == expected
+                    whole = zlib.crc32(body_of(data)) == expected
                     grown = server.peak_rss() - before
                     say(
                         f"{label}, {name}",

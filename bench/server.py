@@ -33,11 +33,11 @@ class Server:
         self.port = port
         self.pid = 0
 
-    def debug(self, timeout_s: float = 30.0) -> Dict[str, Any]:
+    def debug(self, query: str = "", timeout_s: float = 30.0) -> Dict[str, Any]:
         """What ``/debug`` of the app tells."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            connection.request("GET", "/debug")
+            connection.request("GET", f"/debug?{query}")
             answer: Dict[str, Any] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
@@ -46,6 +46,20 @@ class Server:
     def rss(self) -> int:
         """Resident bytes of the worker now."""
         return self._status("VmRSS")
+
+    def private(self) -> int:
+        """Bytes of the worker that no other process shares."""
+        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
+        return sum(int(fields[1]) for fields in lines) * 1024
+
+    def threads(self) -> int:
+        """How many threads the worker has."""
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def descriptors(self) -> int:
+        """How many files, sockets and pipes the worker has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def peak_rss(self) -> int:
         """Resident bytes at the most since `forget_peak`."""
@@ -89,7 +103,12 @@ class Server:
 
 @contextmanager
 def run(
-    options: List[str], *, heartbeat: str = "15", python: Optional[Path] = None
+    options: List[str],
+    *,
+    app: str = "app:application",
+    heartbeat: str = "15",
+    python: Optional[Path] = None,
+    **variables: str,
 ) -> Iterator[Server]:
     """Gunicorn with one worker on a free port, until the end of the ``with``."""
     with socket.socket() as probe:
@@ -105,11 +124,12 @@ def run(
         "1",
     ]
     command += ["--worker-tmp-dir", "/dev/shm", "--graceful-timeout", "1", "--no-control-socket"]
-    command += ["--timeout", "120", "--log-level", "warning", *options, "app:application"]
+    command += ["--timeout", "120", "--log-level", "warning", *options, app]
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
         "BENCH_HEARTBEAT": heartbeat,
+        **variables,
     }
     process = subprocess.Popen(command, cwd=HERE, env=env, start_new_session=True)
     try:

@@ -1,0 +1,309 @@
+"""From the samples of a soak to its verdicts, its tables and its plot.
+
+A quantity is flat when what it grew by over the last three quarters of the run, by the median of
+the slopes between all pairs of its samples (Theil and Sen's), is within its bound: a single high
+sample moves that as little as the warm-up does.
+"""
+
+import csv
+import io
+import statistics
+from typing import List, Mapping, NamedTuple, Sequence, Tuple
+
+__all__ = [
+    "FLAT",
+    "Outcome",
+    "Sample",
+    "Verdict",
+    "csv_of",
+    "growth",
+    "report_lines",
+    "svg_of",
+    "verdicts",
+]
+
+MIB = 1024 * 1024
+
+
+class Sample(NamedTuple):
+    """What was seen at one moment; sizes in bytes."""
+
+    at_s: float
+    phase: str
+    private_bytes: int
+    rss_bytes: int
+    threads: int
+    files: int
+    generators: int
+    servings: int
+    greenlets: int
+    objects: int
+    redis_connections: int
+    redis_keys: int
+    redis_bytes: int
+    cpu_s: float
+    clients: int
+
+
+class Quantity(NamedTuple):
+    """What has to be flat: it may grow by ``limit``, or by that ``share`` of its mean."""
+
+    field: str
+    text: str
+    limit: float = 1.0
+    share: float = 0.0
+    is_to_return: bool = False
+
+    @property
+    def unit(self) -> float:
+        """What a figure is divided by where it is shown."""
+        return MIB if self.field.endswith("_bytes") else 1.0
+
+    def bound(self, mean: float) -> float:
+        """How much it may grow by."""
+        return max(self.limit, self.share * mean)
+
+
+FLAT = (
+    Quantity("private_bytes", "private memory, MiB", limit=MIB),
+    Quantity("rss_bytes", "resident memory, MiB", limit=MIB),
+    Quantity("threads", "threads", share=0.1, is_to_return=True),
+    Quantity("files", "file descriptors, but for those to Redis", share=0.1, is_to_return=True),
+    Quantity("redis_connections", "connections to Redis", share=0.1),
+    Quantity("generators", "generators open", share=0.1, is_to_return=True),
+    Quantity("servings", "responses open", share=0.1, is_to_return=True),
+    Quantity("greenlets", "greenlets", share=0.1, is_to_return=True),
+    Quantity("objects", "objects that the collector tracks", share=0.03),
+    Quantity("redis_keys", "keys in Redis", share=0.1, is_to_return=True),
+    Quantity("redis_bytes", "memory of Redis, MiB", limit=0.25 * MIB),
+)
+
+
+class Outcome(NamedTuple):
+    """What one server has come to: ``idle`` is before the run, ``left`` after it, both at rest."""
+
+    server: str
+    samples: List[Sample]
+    idle: Sample
+    left: Sample
+    counts: Mapping[str, int]
+    logged: Mapping[str, int]
+    lived: Mapping[str, int]
+    wrong: Mapping[str, Sequence[str]]
+    was_restarted: bool
+
+
+class Verdict(NamedTuple):
+    """One quantity of one server; ``idle`` and ``left`` are None where it need not come back."""
+
+    quantity: Quantity
+    mean: float
+    grew: float
+    bound: float
+    idle: float
+    left: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was flat, and is back where it was."""
+        is_back = not self.quantity.is_to_return or self.left <= self.idle
+        return self.grew <= self.bound and is_back
+
+
+def growth(points: Sequence[Tuple[float, float]]) -> float:
+    """What a quantity grew by from the first to the last point, by the median of all slopes."""
+    slopes = [
+        (later - earlier) / (at - before)
+        for index, (before, earlier) in enumerate(points)
+        for at, later in points[index + 1 :]
+        if at > before
+    ]
+    return statistics.median(slopes) * (points[-1][0] - points[0][0]) if slopes else 0.0
+
+
+def verdicts(outcome: Outcome) -> List[Verdict]:
+    """One for each quantity that has to be flat."""
+    run = [sample for sample in outcome.samples if sample.phase == "run"]
+    settled = [sample for sample in run if sample.at_s >= run[-1].at_s / 4]
+    found = []
+    for quantity in FLAT:
+        points = [(sample.at_s, float(getattr(sample, quantity.field))) for sample in settled]
+        mean = statistics.mean(value for _, value in points)
+        idle = 0.0 if quantity.field == "redis_keys" else getattr(outcome.idle, quantity.field)
+        left = getattr(outcome.left, quantity.field)
+        grew = growth(points)
+        found.append(Verdict(quantity, mean, grew, quantity.bound(mean), idle, left))
+    return found
+
+
+def faults(outcome: Outcome) -> List[str]:
+    """What does not hold, beside the quantities; nothing where all does."""
+    counts, told = outcome.counts, []
+    for kind in ("generators", "callbacks"):
+        begun, ended = counts.get(f"{kind} begun", 0), counts.get(f"{kind} ended", 0)
+        if begun != ended or counts.get(f"{kind} ended twice"):
+            told.append(f"{kind}: {begun} begun, {ended} ended")
+    told += [f"{kind}: {len(wrong)} wrong, such as {wrong[0]}" for kind, wrong in _wrongs(outcome)]
+    return told + (["the worker was restarted"] if outcome.was_restarted else [])
+
+
+def _wrongs(outcome: Outcome) -> List[Tuple[str, Sequence[str]]]:
+    return [(kind, wrong) for kind, wrong in outcome.wrong.items() if wrong]
+
+
+def holds(outcome: Outcome) -> bool:
+    """Whether everything does."""
+    return all(verdict.holds for verdict in verdicts(outcome)) and not faults(outcome)
+
+
+def report_lines(outcomes: Sequence[Outcome]) -> List[str]:
+    """The tables: each server's quantities, the lives of its clients, and what was wrong."""
+    lines: List[str] = []
+    for outcome in outcomes:
+        lines += [*_flat_lines(outcome), ""]
+    lines += _life_lines(outcomes)
+    for outcome in outcomes:
+        lines += ["", *_ledger_lines(outcome)]
+    return lines
+
+
+def _flat_lines(outcome: Outcome) -> List[str]:
+    run = [sample for sample in outcome.samples if sample.phase == "run"]
+    minutes, clients = run[-1].at_s / 60, run[-1].clients
+    cpu = (run[-1].cpu_s - run[0].cpu_s) / max(run[-1].at_s - run[0].at_s, 1e-9)
+    lines = [
+        f"#### gunicorn {outcome.server}: {minutes:.0f} minutes, {clients:,} clients, "
+        f"{cpu:.0%} of a core",
+        "",
+        "| | mean | grew by | may grow by | idle before | idle after | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for quantity, *figures in (
+        (v.quantity, v.mean, v.grew, v.bound, v.idle, v.left, v) for v in verdicts(outcome)
+    ):
+        *numbers, verdict = figures
+        shown = " | ".join(_shown(number / quantity.unit) for number in numbers)
+        lines.append(f"| {quantity.text} | {shown} | {'ok' if verdict.holds else '**missed**'} |")
+    return lines
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
+
+
+def _life_lines(outcomes: Sequence[Outcome]) -> List[str]:
+    names = " | ".join(f"{outcome.server}, not as it should" for outcome in outcomes)
+    lines = [f"| a client that | {names} |", "|---|" + "---|" * len(outcomes)]
+    for kind in dict.fromkeys(kind for outcome in outcomes for kind in outcome.lived):
+        cells = [
+            f"{len(outcome.wrong.get(kind, ())):,} of {outcome.lived.get(kind, 0):,}"
+            for outcome in outcomes
+        ]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return lines
+
+
+def _ledger_lines(outcome: Outcome) -> List[str]:
+    counts = outcome.counts
+    told = [f"{kind} {counts.get(kind, 0):,}" for kind in sorted(counts)]
+    logged = [f"`{message}` {count:,}" for message, count in sorted(outcome.logged.items())]
+    lines = [f"{outcome.server}: {', '.join(told)}. Logged: {', '.join(logged) or 'nothing'}."]
+    return lines + [f"**Wrong**: {fault}" for fault in faults(outcome)]
+
+
+def csv_of(outcomes: Sequence[Outcome]) -> str:
+    """All samples."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["server", *Sample._fields])
+    for outcome in outcomes:
+        writer.writerows([outcome.server, *sample] for sample in outcome.samples)
+    return out.getvalue()
+
+
+# --- the plot
+
+_WIDTH, _PANEL_H, _GAP, _LEFT, _TOP = 920, 120, 62, 58, 70
+_PANEL_W = (_WIDTH - 2 * _LEFT - 30) // 2
+_PANELS = (
+    ("private_bytes", "private memory of the worker, MiB"),
+    ("objects", "objects that the collector tracks"),
+    ("threads", "threads"),
+    ("files", "file descriptors, but for those to Redis"),
+    ("generators", "generators open"),
+    ("servings", "responses open"),
+    ("redis_keys", "keys in Redis"),
+    ("redis_bytes", "memory of Redis, MiB"),
+)
+_STYLE = """
+  .back { fill: #ffffff } text { fill: #333333; font: 12px sans-serif } .title { font-weight: bold }
+  .grid { stroke: #d8d8d8 } .mark { stroke: #888888; stroke-dasharray: 4 3 }
+  polyline { fill: none; stroke-width: 1.3; stroke-linejoin: round }
+  .s0 { stroke: #0b62b8 } .s1 { stroke: #c2500a } text.s0 { fill: #0b62b8; stroke: none }
+  text.s1 { fill: #c2500a; stroke: none }
+  @media (prefers-color-scheme: dark) {
+    .back { fill: #0d1117 } text { fill: #c9d1d9 } .grid { stroke: #30363d }
+    .mark { stroke: #8b949e } .s0 { stroke: #58a6ff } .s1 { stroke: #f0883e }
+    text.s0 { fill: #58a6ff } text.s1 { fill: #f0883e }
+  }
+"""
+
+
+def svg_of(outcomes: Sequence[Outcome], title: str) -> str:
+    """The samples against the time, a panel for each quantity and a line for each server."""
+    rows = (len(_PANELS) + 1) // 2
+    height = _TOP + rows * (_PANEL_H + _GAP)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f"<title>{title}</title><style>{_STYLE}</style>",
+        f'<rect class="back" width="{_WIDTH}" height="{height}"/>',
+        f'<text class="title" x="{_LEFT}" y="24">{title}</text>',
+    ]
+    for index, outcome in enumerate(outcomes):
+        name = f"gunicorn {outcome.server}"
+        parts.append(f'<text class="s{index}" x="{_LEFT + 150 * index}" y="44">{name}</text>')
+    for index, (field, text) in enumerate(_PANELS):
+        x = _LEFT + (index % 2) * (_PANEL_W + _LEFT + 30)
+        y = _TOP + (index // 2) * (_PANEL_H + _GAP) + 16
+        panel = "".join(_panel(outcomes, field, text))
+        parts.append(f'<g transform="translate({x} {y})">{panel}</g>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _panel(outcomes: Sequence[Outcome], field: str, text: str) -> List[str]:
+    unit = MIB if field.endswith("_bytes") else 1
+    samples = [sample for outcome in outcomes for sample in outcome.samples]
+    top = _round_above(max(getattr(sample, field) for sample in samples) / unit)
+    last_s = max(sample.at_s for sample in samples)
+    ends_s = max(sample.at_s for sample in samples if sample.phase == "run")
+    parts = [f'<text class="title" x="0" y="-8">{text}</text>']
+    for share in (0.0, 0.5, 1.0):
+        y = _PANEL_H * (1 - share)
+        parts.append(f'<line class="grid" x1="0" x2="{_PANEL_W}" y1="{y:g}" y2="{y:g}"/>')
+        parts.append(f'<text x="-6" y="{y + 4:g}" text-anchor="end">{top * share:g}</text>')
+    for at_s, label in ((0.0, "0"), (ends_s / 4, "settled"), (ends_s, f"{ends_s / 60:.0f} min")):
+        x = _PANEL_W * at_s / last_s
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{_PANEL_H}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{_PANEL_H + 16}" text-anchor="middle">{label}</text>')
+    for index, outcome in enumerate(outcomes):
+        points = " ".join(
+            f"{_PANEL_W * sample.at_s / last_s:.1f},"
+            f"{_PANEL_H * (1 - getattr(sample, field) / unit / top):.1f}"
+            for sample in outcome.samples
+        )
+        parts.append(f'<polyline class="s{index}" points="{points}"/>')
+    return parts
+
+
+def _round_above(value: float) -> float:
+    """The next of 1, 2, 4, 6, 8, 10 times a power of ten.
+
+    >>> _round_above(0.3), _round_above(47), _round_above(0)
+    (0.4, 60, 1)
+    """
+    power = 1.0
+    while power * 10 < value:
+        power *= 10
+    while power > value > 0:
+        power /= 10
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
