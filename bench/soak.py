@@ -31,7 +31,7 @@ from soak_report import Outcome, Sample, csv_of, holds, report_lines, svg_of
 _THREADS = 96
 _SERVERS = {"gthread": threads(_THREADS), "gevent": GEVENT}
 #: Worker threads without work end after 10 s.
-_RESTS_AFTER_S = 14.0
+_RESTS_AFTER_S = 20.0
 #: The keys of streams live for 30 s after their last word, the list of streams for a minute.
 _KEYS_GO_WITHIN_S = 120.0
 _WRITES_FROM_MINUTES = 20.0
@@ -54,7 +54,7 @@ class Soak:
         pid = self._server.pid
         await self._first_wave(per_s)
         before = await self._told("collect")
-        idle = await self._sample(before)
+        idle = await self._at_rest()
         crowd = Crowd(self._server.port, self._seed)
         self._began_at = time.monotonic()
         watcher = asyncio.ensure_future(self._keep_looking(crowd, every_s))
@@ -64,12 +64,20 @@ class Soak:
         await self._keys_gone()
         watcher.cancel()
         after = await self._told("collect")
-        left = await self._sample(after, crowd)
+        left = await self._at_rest(crowd)
         self._samples.append(left)
-        counts, logged = after["counts"], _more(before["logged"], after["logged"])
-        lived, wrong, restarted = crowd.lived, crowd.wrong, after["pid"] != pid
-        samples = self._samples
-        return Outcome(self.name, samples, idle, left, counts, logged, lived, wrong, restarted)
+        return Outcome(
+            server=self.name,
+            samples=self._samples,
+            idle=idle,
+            left=left,
+            counts=after["counts"],
+            alive=after["kinds"],
+            logged=_more(before["logged"], after["logged"]),
+            lived=crowd.lived,
+            wrong=crowd.wrong,
+            was_restarted=after["pid"] != pid,
+        )
 
     async def _first_wave(self, per_s: float) -> None:
         wave = Crowd(self._server.port, f"{self._seed} first")
@@ -83,8 +91,19 @@ class Soak:
 
     async def _keep_looking(self, crowd: Crowd, every_s: float) -> None:
         while True:
-            self._samples.append(await self._sample(await self._told(), crowd))
+            sample = await self._sample(await self._told(), crowd)
+            self._samples.append(sample)
+            if len(self._samples) % 6 == 1:
+                print(self.name, sample, file=sys.stderr, flush=True)
             await asyncio.sleep(every_s)
+
+    async def _at_rest(self, crowd: Optional[Crowd] = None) -> Sample:
+        """The least of a few samples: the connection of the last one may still be there."""
+        samples = []
+        for _ in range(5):
+            samples.append(await self._sample(await self._told("collect"), crowd))
+            await asyncio.sleep(0.5)
+        return Sample(*map(min, zip(*samples)))
 
     async def _keys_gone(self) -> None:
         gives_up_at = time.monotonic() + _KEYS_GO_WITHIN_S

@@ -80,13 +80,17 @@ FLAT = (
 
 
 class Outcome(NamedTuple):
-    """What one server has come to: ``idle`` is before the run, ``left`` after it, both at rest."""
+    """What one server has come to: ``idle`` is before the run, ``left`` after it, both at rest.
+
+    ``counts`` is what was begun and ended, ``alive`` the middleware's own objects in the end.
+    """
 
     server: str
     samples: List[Sample]
     idle: Sample
     left: Sample
     counts: Mapping[str, int]
+    alive: Mapping[str, int]
     logged: Mapping[str, int]
     lived: Mapping[str, int]
     wrong: Mapping[str, Sequence[str]]
@@ -94,7 +98,7 @@ class Outcome(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One quantity of one server; ``idle`` and ``left`` are None where it need not come back."""
+    """One quantity of one server."""
 
     quantity: Quantity
     mean: float
@@ -143,6 +147,7 @@ def faults(outcome: Outcome) -> List[str]:
         begun, ended = counts.get(f"{kind} begun", 0), counts.get(f"{kind} ended", 0)
         if begun != ended or counts.get(f"{kind} ended twice"):
             told.append(f"{kind}: {begun} begun, {ended} ended")
+    told += [f"{count} {kind} are alive" for kind, count in outcome.alive.items() if count]
     told += [f"{kind}: {len(wrong)} wrong, such as {wrong[0]}" for kind, wrong in _wrongs(outcome)]
     return told + (["the worker was restarted"] if outcome.was_restarted else [])
 
@@ -178,11 +183,9 @@ def _flat_lines(outcome: Outcome) -> List[str]:
         "| | mean | grew by | may grow by | idle before | idle after | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for quantity, *figures in (
-        (v.quantity, v.mean, v.grew, v.bound, v.idle, v.left, v) for v in verdicts(outcome)
-    ):
-        *numbers, verdict = figures
-        shown = " | ".join(_shown(number / quantity.unit) for number in numbers)
+    for verdict in verdicts(outcome):
+        quantity, *figures = verdict
+        shown = " | ".join(_shown(figure / quantity.unit) for figure in figures)
         lines.append(f"| {quantity.text} | {shown} | {'ok' if verdict.holds else '**missed**'} |")
     return lines
 
