@@ -25,7 +25,8 @@ from report import with_part
 from server import GEVENT, Server, run, threads
 from servers import free_port, started
 from soak_fleet import LIVES, Crowd
-from soak_report import Outcome, Sample, csv_of, holds, report_lines, svg_of
+from soak_plot import svg_of
+from soak_report import Outcome, Sample, csv_of, holds, report_lines
 
 #: gunicorn's threads; the first wave makes them all, for it never ends one.
 _THREADS = 96
@@ -187,7 +188,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """0, or 1 where something missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="of clients; 60")
-    parser.add_argument("--rate", type=float, default=12.0, help="clients a second, a server; 12")
+    parser.add_argument("--rate", type=float, default=10.0, help="clients a second, a server; 10")
     parser.add_argument("--seed", default="soak", help="for another order of clients")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too

@@ -1,7 +1,8 @@
 """The clients of the soak: each lives one life of a kind, and says what was wrong with it.
 
-A client closes as soon as its answer has ended. One that does not holds up all of gunicorn's
-gthread worker for two seconds, which closes connections in its main thread (27.0.1), stream or not.
+A client lets its connection be kept, and closes it when the answer has ended. It does not ask for
+``Connection: close``: gunicorn's gthread (27.0.1) closes those in its main thread, and waits there
+until the client has closed too, for two seconds at the most, stream or not.
 
 One asyncio loop holds them all, on raw sockets, so that a client can read slowly, read nothing,
 and leave by a FIN or by a RST. Who comes and when is drawn from a seeded generator.
@@ -56,11 +57,10 @@ class Line:
         accept: str = _STREAM,
         last_id: str = "",
         body: Optional[bytes] = None,
-        keeps: bool = False,
     ) -> None:
-        """Send a request; with a body it is a POST. ``keeps``: the connection may be kept."""
+        """Send a request; with a body it is a POST."""
         lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", "Host: 127.0.0.1"]
-        lines += [f"Accept: {accept}", f"Connection: {'keep-alive' if keeps else 'close'}"]
+        lines += [f"Accept: {accept}"]
         lines += [f"Last-Event-ID: {last_id}"] if last_id else []
         lines += [] if body is None else [f"Content-Length: {len(body)}"]
         await self.send("\r\n".join([*lines, "", ""]).encode() + (body or b""))
@@ -91,8 +91,12 @@ class Line:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the answer, a chunked one, has had its end."""
-        return self.data.endswith(b"\r\n0\r\n\r\n")
+        """Whether the answer has had its end."""
+        head, _, body = self.data.partition(b"\r\n\r\n")
+        if self.status == 204:
+            return head != self.data
+        length = head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0]
+        return len(body) >= int(length) if length else body.endswith(b"\r\n0\r\n\r\n")
 
     @property
     def body(self) -> str:
@@ -178,7 +182,7 @@ class Crowd:
 async def _ends(port: int, choose: random.Random, number: int) -> str:
     count, every_s = choose.randint(1, 60), choose.choice([0, 0.02, 0.1])
     async with Line(port) as line:
-        await line.ask(_path("/stream", number, count=count, every=every_s), keeps=True)
+        await line.ask(_path("/stream", number, count=count, every=every_s))
         await line.read()
     return _wrong(line, list(range(1, count + 1)))
 
@@ -186,7 +190,7 @@ async def _ends(port: int, choose: random.Random, number: int) -> str:
 async def _fails(port: int, choose: random.Random, number: int) -> str:
     at = choose.randint(2, 20)
     async with Line(port) as line:
-        await line.ask(_path("/stream", number, count=30, every=0.05, fails=at), keeps=True)
+        await line.ask(_path("/stream", number, count=30, every=0.05, fails=at))
         await line.read()
     missing = "" if "event: error" in line.body else "no error event"
     return _wrong(line, list(range(1, at))) or missing
@@ -207,7 +211,7 @@ async def _silent(port: int, choose: random.Random, number: int) -> str:
     silence_s, at = choose.uniform(2.5, 5), choose.choice([1, 2, 5])
     query = {"count": 5, "silent_at": at, "silence": silence_s}
     async with Line(port) as line:
-        await line.ask(_path("/stream", number, **query), keeps=True)
+        await line.ask(_path("/stream", number, **query))
         await line.read()
     comments = sum(text.startswith(":") for text in line.body.split("\n"))
     few = "" if comments else f"no comment in {silence_s:.1f} s"

@@ -1,9 +1,11 @@
 """The bench's own logic: ratios round by round, verdicts, what is written. It times nothing."""
 
+import csv
 import importlib.util
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -172,9 +174,180 @@ def test_what_the_quick_run_measures_is_recorded(goals):
 
 def test_the_readme_has_the_markers_and_explains_each_goal_that_was_missed(goals):
     text = (BENCH / "README.md").read_text(encoding="utf-8")
-    for name in ("goals", "tasks", "machine"):
+    for name in ("goals", "tasks", "machine", "soak"):
         report.with_part(text, name, [])
     by_hand = text.split("## Goals that were missed\n")[1]
     for goal in goals.GOALS:
         if f"**missed** ({goal.key})" in text:
             assert f"**{goal.key}**" in by_hand
+
+
+soak = load("soak_report")
+AT_REST = soak.Sample(0.0, "run", 30 << 20, 40 << 20, 97, 10, 0, 0, 2, 40_000, 70, 0, 1 << 20, 0, 0)
+
+
+def outcome(*, grown=None, drained=AT_REST, **changes):
+    """An hour of one server, a sample a minute; ``grown``: a field's value at a minute."""
+    samples = []
+    for minute in range(61):
+        sample = AT_REST._replace(at_s=minute * 60.0, generators=25, cpu_s=minute * 6.0)
+        samples.append(sample._replace(clients=minute * 600, **(grown(minute) if grown else {})))
+    samples.append(drained._replace(at_s=3700.0, phase="drain"))
+    counts = {f"{kind} {what}": 9 for kind in ("generators", "callbacks") for what in BOTH}
+    found = soak.Outcome(
+        "gthread", samples, AT_REST, samples[-1], counts, {"Serving": 0}, {}, {"ends": 8}, {}, False
+    )
+    return found._replace(**changes)
+
+
+BOTH = ("begun", "ended")
+
+
+@pytest.mark.parametrize(
+    ("points", "grew"),
+    [
+        ([(0, 5)], 0.0),
+        ([(0, 5), (10, 5), (20, 5)], 0.0),
+        ([(0, 0), (1, 2), (2, 4), (3, 6)], 6.0),
+        ([(0, 6), (1, 4), (2, 2), (3, 0)], -6.0),
+        ([(0, 1), (1, 1), (2, 1000), (3, 1), (4, 1)], 0.0),
+        ([(0, 1), (0, 3), (2, 5)], 3.0),
+    ],
+    ids=["one", "flat", "a line", "downwards", "one high sample", "two at once"],
+)
+def test_what_grew_is_the_median_of_the_slopes(points, grew):
+    assert soak.growth(points) == grew
+
+
+@pytest.mark.parametrize(
+    ("grown", "missed"),
+    [
+        (None, []),
+        (lambda minute: {"private_bytes": (30 << 20) + min(minute, 14) * (1 << 20)}, []),
+        (lambda minute: {"private_bytes": (30 << 20) + minute * 30_000}, ["private_bytes"]),
+        (lambda minute: {"private_bytes": (30 << 20) + minute * 20_000}, []),
+        (lambda minute: {"threads": 97 + minute // 3}, ["threads"]),
+        (lambda minute: {"threads": 97 + minute % 20}, []),
+        (lambda minute: {"redis_keys": minute}, ["redis_keys"]),
+        (lambda minute: {"generators": 80 - minute}, []),
+    ],
+    ids=[
+        *["flat", "only at first", "too much memory", "little memory"],
+        *["threads", "to and fro", "keys", "fewer"],
+    ],
+)
+def test_a_quantity_is_flat_by_what_it_grew_after_the_first_quarter(grown, missed):
+    found = soak.verdicts(outcome(grown=grown))
+    assert [verdict.quantity.field for verdict in found if not verdict.holds] == missed
+
+
+@pytest.mark.parametrize(
+    ("field", "holds"),
+    [
+        ("threads", False),
+        ("files", False),
+        ("generators", False),
+        ("servings", False),
+        ("greenlets", False),
+        ("redis_keys", False),
+        ("private_bytes", True),
+        ("objects", True),
+        ("redis_connections", True),
+    ],
+)
+def test_after_the_drain_nothing_may_be_left_that_has_an_end(field, holds):
+    left = AT_REST._replace(**{field: getattr(AT_REST, field) + 1})
+    assert soak.holds(outcome(drained=left)) is holds
+
+
+def test_keys_that_the_first_wave_left_behind_are_no_idle_level():
+    idle = AT_REST._replace(redis_keys=300)
+    assert not soak.holds(outcome(drained=AT_REST._replace(redis_keys=1), idle=idle))
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({}, []),
+        ({"counts": {"generators begun": 9, "generators ended": 8}}, ["generators: 9 begun, 8"]),
+        ({"counts": {"callbacks begun": 9}}, ["callbacks: 9 begun, 0 ended"]),
+        (
+            {
+                "counts": {
+                    "generators begun": 9,
+                    "generators ended": 9,
+                    "generators ended twice": 1,
+                }
+            },
+            ["generators: 9 begun, 9 ended, 1 twice"],
+        ),
+        ({"alive": {"Serving": 2, "Job": 0}}, ["2 Serving are alive"]),
+        ({"wrong": {"ends": ["n=7: status 0", "n=8"]}}, ["ends: 2 wrong, such as n=7: status 0"]),
+        ({"was_restarted": True}, ["the worker was restarted"]),
+    ],
+    ids=["none", "no finally", "no callback", "a finally twice", "alive", "a life", "restarted"],
+)
+def test_what_else_went_wrong_is_told_and_fails_the_soak(changes, faults):
+    found = outcome(**changes)
+    assert [told[: len(fault)] for told, fault in zip(soak.faults(found), faults)] == faults
+    assert len(soak.faults(found)) == len(faults)
+    assert soak.holds(found) is (not faults)
+
+
+def test_a_soak_is_told_in_a_table_for_each_server_and_one_of_the_lives():
+    wrong = {"fails": ["n=3: no error event"]}
+    lines = soak.report_lines(
+        [
+            outcome(grown=lambda minute: {"private_bytes": (30 << 20) + minute * 40_000}),
+            outcome(server="gevent", lived={"ends": 7, "fails": 1200}, wrong=wrong),
+        ]
+    )
+    assert lines[0] == "#### gunicorn gthread: 60 minutes, 36,000 clients, 10% of a core"
+    assert lines[4] == "| private memory, MiB | 31.43 | 1.72 | 1 | 30 | 30 | **missed** |"
+    assert lines[6] == "| threads | 97 | 0 | 9.70 | 97 | 97 | ok |"
+    assert "| ends | 0 of 8 | 0 of 7 |" in lines
+    assert "| fails | 0 of 0 | 1 of 1,200 |" in lines
+    assert lines[-1] == "**Wrong**: fails: 1 wrong, such as n=3: no error event"
+
+
+def test_the_samples_are_written_as_they_were_taken():
+    rows = list(csv.DictReader(soak.csv_of([outcome(), outcome(server="gevent")]).splitlines()))
+    assert len(rows) == 2 * 62
+    assert [row["server"] for row in rows[61:63]] == ["gthread", "gevent"]
+    assert rows[1] == {
+        name: str(value)
+        for name, value in {"server": "gthread", **outcome().samples[1]._asdict()}.items()
+    }
+
+
+@pytest.fixture
+def plot(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soak_report", soak)
+    return load("soak_plot")
+
+
+def test_the_plot_has_a_line_for_each_server_in_each_panel(plot):
+    two = [outcome(grown=lambda minute: {"threads": minute}), outcome(server="gevent")]
+    picture = ElementTree.fromstring(plot.svg_of(two, "an hour"))
+    svg = "{http://www.w3.org/2000/svg}"
+    assert picture.find(f"{svg}title").text == "an hour"
+    width, height = map(float, picture.get("viewBox").split()[2:])
+    panels = picture.findall(f"{svg}g")
+    assert len(panels) == len(plot._PANELS)
+    for panel in panels:
+        left, top = map(float, panel.get("transform")[len("translate(") : -1].split())
+        lines = panel.findall(f"{svg}polyline")
+        assert [line.get("class") for line in lines] == ["s0", "s1"]
+        for line in lines:
+            points = [tuple(map(float, point.split(","))) for point in line.get("points").split()]
+            assert len(points) == 62
+            assert points == sorted(points, key=lambda point: point[0])
+            assert all(0 <= x < width - left and 0 <= y < height - top for x, y in points)
+
+
+@pytest.mark.parametrize(
+    ("value", "above"),
+    [(0, 1), (0.3, 0.4), (1, 1), (1.01, 2), (47, 60), (81, 100), (100, 100), (40_001, 60_000)],
+)
+def test_an_axis_ends_at_a_round_number_above_its_highest_value(plot, value, above):
+    assert plot._round_above(value) == pytest.approx(above)
