@@ -1,5 +1,6 @@
 """The samples of a soak as a picture: SVG that reads on a light and on a dark page."""
 
+import math
 from typing import List, Sequence
 
 from soak_report import MIB, Outcome
@@ -83,11 +84,7 @@ def _round_above(value: float) -> float:
     """The next of 1, 2, 4, 6, 8, 10 times a power of ten.
 
     >>> _round_above(0.3), _round_above(47), _round_above(0)
-    (0.4, 60, 1)
+    (0.4, 60.0, 1.0)
     """
-    power = 1.0
-    while power * 10 < value:
-        power *= 10
-    while power > value > 0:
-        power /= 10
+    power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
     return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)

@@ -151,12 +151,9 @@ def faults(outcome: Outcome) -> List[str]:
         if begun != ended or twice:
             told.append(f"{kind}: {begun} begun, {ended} ended, {twice} twice")
     told += [f"{count} {kind} are alive" for kind, count in outcome.alive.items() if count]
-    told += [f"{kind}: {len(wrong)} wrong, such as {wrong[0]}" for kind, wrong in _wrongs(outcome)]
+    wrongs = outcome.wrong.items()
+    told += [f"{kind}: {len(wrong)} wrong, such as {wrong[0]}" for kind, wrong in wrongs]
     return told + (["the worker was restarted"] if outcome.was_restarted else [])
-
-
-def _wrongs(outcome: Outcome) -> List[Tuple[str, Sequence[str]]]:
-    return [(kind, wrong) for kind, wrong in outcome.wrong.items() if wrong]
 
 
 def holds(outcome: Outcome) -> bool:
