@@ -132,6 +132,8 @@ class Soak:
             servings=told["kinds"]["Serving"],
             greenlets=told["greenlets"],
             objects=told["objects"],
+            blocks=told["blocks"],
+            allocated_bytes=told["allocated"],
             redis_connections=connections,
             redis_keys=_keys(redis),
             redis_bytes=int(redis["used_memory"]),

@@ -4,10 +4,12 @@
 environment variable ``SOAK_REDIS`` is the URL of the Redis.
 """
 
+import ctypes
 import gc
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -137,6 +139,26 @@ def _plain(start_response, told_here):
     return [body]
 
 
+class _Mallinfo(ctypes.Structure):
+    """What glibc's mallinfo2 tells, of all arenas together."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
+        "keepcost".split()
+    ]
+
+
+def allocated():
+    """Bytes that the C library has handed out and not got back; 0 where it does not tell."""
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if ask is None:
+        return 0
+    ask.restype = _Mallinfo
+    told_here = ask()
+    return told_here.uordblks + told_here.hblkhd
+
+
 def debug(query):
     """What is alive; ``collect`` in the query: after the garbage has been collected."""
     if "collect" in query:
@@ -148,6 +170,8 @@ def debug(query):
     return {
         "pid": os.getpid(),
         "objects": len(things),
+        "blocks": sys.getallocatedblocks(),
+        "allocated": allocated(),
         "kinds": {kind: kinds[kind] for kind in _COUNTED},
         "greenlets": len(greenlets),
         "thread_names": names,

@@ -40,6 +40,8 @@ class Sample(NamedTuple):
     servings: int
     greenlets: int
     objects: int
+    blocks: int
+    allocated_bytes: int
     redis_connections: int
     redis_keys: int
     redis_bytes: int
@@ -76,6 +78,8 @@ FLAT = (
     Quantity("servings", "responses open", share=0.1, is_to_return=True),
     Quantity("greenlets", "greenlets", share=0.1, is_to_return=True),
     Quantity("objects", "objects that the collector tracks", share=0.03),
+    Quantity("blocks", "blocks that Python has allocated", share=0.03),
+    Quantity("allocated_bytes", "bytes that malloc has handed out, MiB", limit=MIB),
     Quantity("redis_keys", "keys in Redis", share=0.1, is_to_return=True),
     Quantity("redis_bytes", "memory of Redis, MiB", limit=0.25 * MIB),
 )

@@ -183,7 +183,9 @@ def test_the_readme_has_the_markers_and_explains_each_goal_that_was_missed(goals
 
 
 soak = load("soak_report")
-AT_REST = soak.Sample(0.0, "run", 30 << 20, 40 << 20, 97, 10, 0, 0, 2, 40_000, 70, 0, 1 << 20, 0, 0)
+AT_REST = soak.Sample(
+    0.0, "run", 30 << 20, 40 << 20, 97, 10, 0, 0, 2, 40_000, 90_000, 20 << 20, 70, 0, 1 << 20, 0, 0
+)
 
 
 def outcome(*, grown=None, drained=AT_REST, **changes):
