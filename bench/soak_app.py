@@ -143,9 +143,9 @@ class _Mallinfo(ctypes.Structure):
     """What glibc's mallinfo2 tells, of all arenas together."""
 
     _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
-        "keepcost".split()
+        *[(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")],
+        *[(name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks")],
+        ("keepcost", ctypes.c_size_t),
     ]
 
 
