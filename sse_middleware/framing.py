@@ -40,11 +40,12 @@ class Framing(NamedTuple):
             if value is not None and not callable(value):
                 raise OptionError(name, shown(value), "a callable or None")
         try:
-            encode(framing.end_fields() or {}, dumps=framing.dumps)
-            Event("", retry=framing.retry)
+            end = framing.end_fields()
+            encode(end or {}, dumps=framing.dumps)
+            Event(retry=framing.retry)
         except EventError as error:
             raise OptionError(error.thing, error.measured, error.expected) from None
-        if (framing.end_fields() or {"data": ""}).get("data") is None:
+        if end is not None and end.get("data") is None:
             raise OptionError("end_event", shown(framing.end_event), "a mapping with data")
         return framing
 

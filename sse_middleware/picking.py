@@ -20,7 +20,7 @@ def is_event_source(environ: Environ) -> bool:
 
 def last_event_id(environ: Environ) -> str:
     """The Last-Event-ID; the header's bytes are UTF-8, which WSGI hands over as latin-1."""
-    raw: str = environ.get("HTTP_LAST_EVENT_ID", "")
+    raw: Optional[str] = environ.get("HTTP_LAST_EVENT_ID")
     return _decoded(raw) if raw else ""
 
 
@@ -55,4 +55,4 @@ def _names_event_stream(environ: Environ) -> bool:
 
 
 def _decoded(text: str) -> str:
-    return text.encode("latin-1", "replace").decode("utf-8", "replace")
+    return text.encode("latin-1", "replace").decode(errors="replace")

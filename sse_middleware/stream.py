@@ -67,7 +67,7 @@ class EventStream:
         self._items = iter(source)
         self._framing = framing
         self._dumps = framing.dumps
-        self._items_are_data = framing.items == "data"
+        self._items_are_data = framing.items != "event"
         self._retry = framing.retry
         self._end_fields = framing.end_fields()
         self._end_name = (self._end_fields or {}).get("event")

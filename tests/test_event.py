@@ -282,6 +282,12 @@ def test_what_a_browser_cannot_tell_apart_is_equal(one, other):
     assert hash(one) == hash(other)
 
 
+def test_events_that_differ_are_found_apart_in_a_set():
+    several = [Event(str(number)) for number in range(9)]
+    assert len({hash(event) for event in several}) > 1
+    assert len({*several, *several}) == 9
+
+
 @pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=repr)
 def test_what_a_browser_can_tell_apart_differs(one, other):
     assert one != other
@@ -325,8 +331,9 @@ def test_an_event_can_be_referred_to_weakly_and_takes_little():
 
 @pytest.mark.parametrize("event", [Event(), Event(""), Event("no json"), Event("{")], ids=repr)
 def test_json_of_what_is_no_json_names_it(event):
-    with pytest.raises(EventError, match="data is .*: expected JSON text"):
+    with pytest.raises(EventError, match="data is .*: expected JSON text") as caught:
         event.json()
+    assert caught.value.measured == repr(event.data)
 
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]))

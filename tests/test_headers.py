@@ -50,8 +50,9 @@ def test_what_harms_a_stream_is_stripped(name):
 
 
 def test_what_connection_nominates_is_hop_by_hop_too():
-    headers = [("Connection", "close, X-Hop"), ("X-Hop", "1"), ("X-Kept", "2")]
-    assert stream_headers(headers) == [*SET.items(), ("X-Kept", "2")]
+    headers = [("Connection", "close,X-Hop, X-Spaced"), ("X-Hop", "1"), ("x-spaced", "2")]
+    again = [("X-Kept", "3"), ("connection", "x-other"), ("X-Other", "4")]
+    assert stream_headers(headers + again) == [*SET.items(), ("X-Kept", "3")]
 
 
 def test_what_is_set_replaces_the_apps_own_and_the_rest_stays_in_order():
