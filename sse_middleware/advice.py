@@ -25,7 +25,7 @@ class Advice:
 
     def on_server(self, environ: Environ) -> None:
         """Look at the server that asks for a stream, and cure what can be cured from here."""
-        software = str(environ.get("SERVER_SOFTWARE", ""))
+        software = str(environ.get("SERVER_SOFTWARE"))
         if software.startswith("gunicorn") and not _may_wait(environ):
             self._say(
                 "gunicorn's sync worker kills every stream that is open for longer than --timeout "
@@ -56,25 +56,26 @@ class Advice:
         """A stream ran in the thread of the server."""
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         self._say(
-            f"the stream at {path!r} runs without heartbeats, and its client's leaving goes unseen "
-            f"while it is silent: wrap with worker={path!r}, or send Accept: text/event-stream",
-            "inline",
+            "the stream at %r runs without heartbeats, and its client's leaving goes unseen while "
+            "it is silent: wrap with worker=%r, or send Accept: text/event-stream",
+            path,
+            path,
         )
 
     def on_unresumable(self, environ: Environ) -> None:
         """A stream ran in the thread of the server, where nobody goes on when its client leaves."""
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         self._say(
-            f"the stream at {path!r} cannot be resumed, because it does not run in a worker: wrap "
-            f"with worker={path!r}, or send Accept: text/event-stream",
-            "unresumable",
+            "the stream at %r cannot be resumed, because it does not run in a worker: wrap with "
+            "worker=%r, or send Accept: text/event-stream",
+            path,
+            path,
         )
 
-    def _say(self, text: str, key: str = "") -> None:
-        key = key or text
-        if key not in self._said:
-            self._said.add(key)
-            _log.warning("%s", text)
+    def _say(self, text: str, *told: str) -> None:
+        if text not in self._said:  # whatever it is told of
+            self._said.add(text)
+            _log.warning(text, *told)
 
 
 def _may_wait(environ: Environ) -> bool:
@@ -85,4 +86,4 @@ def _may_wait(environ: Environ) -> bool:
 def _waitress_never_looks(environ: Environ) -> bool:
     asked = environ.get("waitress.client_disconnected")
     settings: Any = getattr(getattr(asked, "__self__", None), "adj", None)
-    return getattr(settings, "channel_request_lookahead", 1) == 0
+    return getattr(settings, "channel_request_lookahead", None) == 0

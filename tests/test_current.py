@@ -7,6 +7,7 @@ import pytest
 from sse_middleware import current_stream
 from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import OptionError
+from sse_middleware.framing import Framing
 
 
 def test_outside_a_request_it_is_inert():
@@ -17,6 +18,20 @@ def test_outside_a_request_it_is_inert():
     assert called == []
     assert current_stream().disconnected is False
     assert (current_stream().last_event_id, current_stream().frames_sent) == ("", 0)
+
+
+def test_at_first_nothing_was_sent_and_nothing_happened():
+    stream = CurrentStream()
+    seen = (stream.last_event_id, stream.frames_sent, stream.bytes_sent, stream.framing)
+    assert seen == ("", 0, 0, None)
+    for flag in (stream.has_sent_id, stream.has_callbacks, stream.disconnected, stream.is_open()):
+        assert flag is False
+
+
+def test_what_the_middleware_knows_of_the_request_is_kept():
+    framing = Framing(retry=7)
+    stream = CurrentStream("12", framing)
+    assert (stream.last_event_id, stream.framing) == ("12", framing)
 
 
 def test_it_is_shown_inside_the_with_and_no_longer():
@@ -37,7 +52,15 @@ def test_callbacks_run_once_in_order_when_the_client_leaves():
     stream.disconnect()
     stream.disconnect()
     assert called == ["first", "second"]
-    assert stream.disconnected
+    assert stream.disconnected is True
+
+
+def test_it_is_known_whether_somebody_waits_for_the_clients_leaving():
+    stream = CurrentStream()
+    stream.on_disconnect(lambda: None)
+    assert stream.has_callbacks is True
+    stream.disconnect()
+    assert stream.has_callbacks is False
 
 
 @pytest.mark.parametrize("stream", [CurrentStream(), current_stream()], ids=["own", "inert"])
@@ -55,12 +78,16 @@ def test_a_callback_for_a_client_that_has_left_runs_at_once():
 
 
 def test_a_callback_that_raises_is_logged_and_the_others_run(caplog):
+    def fail():
+        raise ZeroDivisionError
+
     called = []
     stream = CurrentStream()
-    stream.on_disconnect(lambda: 1 / 0)
+    stream.on_disconnect(fail)
     stream.on_disconnect(lambda: called.append(1))
     with caplog.at_level(logging.ERROR, "sse_middleware"):
         stream.disconnect()
     assert called == [1]
-    assert "an on_disconnect callback failed" in caplog.text
-    assert "ZeroDivisionError" in caplog.text
+    (record,) = caplog.records
+    assert record.getMessage() == "an on_disconnect callback failed"
+    assert record.exc_info[0] is ZeroDivisionError

@@ -51,7 +51,7 @@ REFUSED = [
     (
         fields.event_name,
         ("tick", None),
-        "data is None: expected data beside event='tick' (browsers drop it; write \"data\": \"\")",
+        'data is None: expected data beside event=\'tick\' (browsers drop it; write "data": "")',
     ),
     (fields.id_text, (True,), "id is True: expected an int, or a str without CR, LF or NUL"),
     (

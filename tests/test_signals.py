@@ -1,12 +1,15 @@
 """Signals: for threads and for greenlets, whichever waits."""
 
-import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from sse_middleware.signals import ThreadSignal, is_greenlet, signal_here
+from sse_middleware import signals
+from sse_middleware.signals import GreenletSignal, ThreadSignal, is_greenlet, signal_here
+
+DEADLINE_S = 10
 
 
 def test_a_signal_set_twice_is_set_once():
@@ -19,8 +22,31 @@ def test_a_signal_set_twice_is_set_once():
 
 def test_a_thread_waits_for_another():
     signal = ThreadSignal()
-    threading.Timer(0.01, signal.set).start()
-    assert signal.wait(10)
+    threading.Timer(0, signal.set).start()
+    assert signal.wait(DEADLINE_S)
+
+
+WAITS = {
+    "for ever": (None, -1),
+    "for a while": (2.5, 2.5),
+    "not at all": (0, 0),
+    "less than that": (-2.5, 0),
+}
+
+
+@pytest.mark.parametrize(("timeout_s", "asked_s"), WAITS.values(), ids=WAITS)
+def test_a_lock_is_asked_for_as_long_as_the_signal_is_waited_for(timeout_s, asked_s, monkeypatch):
+    asked = []
+
+    class Lock:
+        def acquire(self, timeout=None):
+            asked.append(timeout)
+
+    monkeypatch.setattr(signals, "threading", SimpleNamespace(Lock=Lock))
+    signal = ThreadSignal()
+    del asked[:]
+    signal.wait(timeout_s)
+    assert asked == [asked_s]
 
 
 def test_a_wait_may_be_longer_than_any_that_the_system_knows():
@@ -34,22 +60,28 @@ def test_in_a_thread_it_is_a_signal_of_threads():
     assert isinstance(signal_here(), ThreadSignal)
 
 
+def test_without_gevent_nothing_is_a_greenlet(monkeypatch):
+    monkeypatch.delitem(sys.modules, "gevent", raising=False)
+    assert not is_greenlet()
+
+
+def test_in_the_thread_of_a_hub_what_is_no_greenlet_waits_as_a_thread():
+    pytest.importorskip("gevent").get_hub()
+    assert not is_greenlet()
+
+
 def test_in_a_greenlet_others_run_while_it_waits():
-    pytest.importorskip("gevent")
-    code = """
-import gevent
-from sse_middleware.signals import GreenletSignal, is_greenlet, signal_here
+    gevent = pytest.importorskip("gevent")
 
-def wait():
-    signal = signal_here()
-    assert is_greenlet() and isinstance(signal, GreenletSignal)
-    assert not signal.wait(0.01)
-    gevent.spawn(signal.set)
-    assert signal.wait(10)
-    assert not signal.wait(0)
-    return "waited"
+    def wait():
+        signal = signal_here()
+        assert is_greenlet()
+        assert isinstance(signal, GreenletSignal)
+        assert signal.wait(0) is False
+        gevent.spawn(signal.set)
+        assert signal.wait(DEADLINE_S) is True
+        assert signal.wait(0) is False, "it is set once"
+        gevent.spawn(signal.set)
+        return signal.wait(None)
 
-print(gevent.spawn(wait).get())
-"""
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert asked.stdout.strip() == "waited"
+    assert gevent.spawn(wait).get() is True
