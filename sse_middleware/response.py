@@ -58,9 +58,7 @@ class Answer:
         """Tell the server; ``headers`` replace the app's."""
         self._is_forwarded = True
         sent = self.headers if headers is None else headers
-        exc_info = self._exc_info
-        if exc_info is not None:
-            self._exc_info = None  # its traceback would hold the app's frames
+        exc_info, self._exc_info = self._exc_info, None  # its traceback holds the app's frames
         self._server_write = _call(self._server, self.status, sent, exc_info)
 
     @property
