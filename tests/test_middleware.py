@@ -4,17 +4,29 @@ Every app runs inside `wsgiref.validate`, which stands where the server would.
 """
 
 import logging
+import socket
+import threading
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
 import webtest
 
-from sse_middleware import Event, EventParser, SSEMiddleware, current_stream, encode, event_stream
+from sse_middleware import (
+    Event,
+    EventParser,
+    SSEMiddleware,
+    current_stream,
+    encode,
+    event_stream,
+    worker,
+)
 from sse_middleware.clock import SystemClock
 from sse_middleware.errors import EventError, OptionError, ResponseError
 from sse_middleware.resume import MemoryLog
+from sse_middleware.testing import VirtualClock
 
+DEADLINE_S = 10
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 SSE = [("Content-Type", "text/event-stream")]
 STREAM = [
@@ -394,7 +406,9 @@ def test_head_on_a_whole_response_leaves_as_it_came():
     assert server.read() == []
 
 
-END = {"HTTP_ACCEPT": "text/event-stream", "HTTP_LAST_EVENT_ID": "sse:end"}
+EVENT_SOURCE = {"HTTP_ACCEPT": "text/event-stream"}
+END = {**EVENT_SOURCE, "HTTP_LAST_EVENT_ID": "sse:end"}
+STOP = ("204 No Content", [("Cache-Control", "no-store")], None)
 
 
 def test_an_event_source_that_comes_back_after_the_end_is_stopped():
@@ -402,12 +416,31 @@ def test_an_event_source_that_comes_back_after_the_end_is_stopped():
         raise AssertionError("was asked again")
 
     server = Server(SSEMiddleware(app), **END)
-    assert (server.status, server.read()) == ("204 No Content", [])
+    assert server.answers == [STOP]
+    assert server.read() == []
+
+
+def test_an_event_source_that_has_seen_all_of_a_kept_stream_is_stopped():
+    app = SSEMiddleware(app_of(lambda: Items(*ITEMS)), resume=MemoryLog(owner=None))
+    events = EventParser().feed(b"".join(Server(app, **EVENT_SOURCE).read()))
+    server = Server(app, **EVENT_SOURCE, HTTP_LAST_EVENT_ID=events[-1].id)
+    assert server.answers == [STOP]
+    assert server.read() == []
+
+
+@pytest.mark.parametrize("items", ["event", "data"])
+def test_the_rest_of_a_kept_stream_is_sent_as_it_was(items):
+    app = app_of(lambda: Items({"data": "a"}, {"data": "b"}))
+    app = SSEMiddleware(app, items=items, resume=MemoryLog(owner=None), retry=7)
+    sent = b"".join(Server(app, **EVENT_SOURCE).read())
+    first, _ = EventParser().feed(sent)
+    again = Server(app, **EVENT_SOURCE, HTTP_LAST_EVENT_ID=first.id)
+    assert sent.endswith(b"\n\n" + b"".join(again.read()))
 
 
 AGAIN = {
     "another id": {**END, "HTTP_LAST_EVENT_ID": "7"},
-    "no id": {"HTTP_ACCEPT": "text/event-stream"},
+    "no id": EVENT_SOURCE,
     "no event source": {**END, "HTTP_ACCEPT": "*/*"},
     "a post": {**END, "method": "POST"},
 }
@@ -479,32 +512,191 @@ def test_a_compressed_stream_is_logged_once(caplog):
     assert caplog.text.count("came compressed from the app") == 1
 
 
+SECONDS = "expected seconds, a number > 0, or None"
 BAD = {
-    "app": (("app",), {}, "app is 'app': expected a WSGI app"),
-    "worker": ((app_of([]),), {"worker": [7]}, "worker is [7]: expected path patterns, or a"),
-    "items": ((app_of([]),), {"items": "x"}, "items is 'x'"),
-    "retry": ((app_of([]),), {"retry": 1.5}, "retry is 1.5"),
-    "worker as a number": ((app_of([]),), {"worker": 7}, "worker is 7"),
-    "heartbeat": ((app_of([]),), {"heartbeat": 0}, "heartbeat is 0: expected seconds, a number"),
-    "heartbeat as text": ((app_of([]),), {"heartbeat": "15"}, "heartbeat is '15'"),
-    "heartbeat as a bool": ((app_of([]),), {"heartbeat": True}, "heartbeat is True"),
-    "max_age": ((app_of([]),), {"max_age": float("inf")}, "max_age is inf"),
-    "max_streams": ((app_of([]),), {"max_streams": 0}, "max_streams is 0: expected an int >= 1"),
-    "end_event": ((app_of([]),), {"end_event": ""}, "end_event is ''"),
-    "clock": ((app_of([]),), {"clock": SystemClock}, "clock is <class"),
+    "app": ("app", {}, "app is 'app': expected a WSGI app, called with environ, start_response"),
+    "worker": (
+        app_of([]),
+        {"worker": 7},
+        "worker is 7: expected path patterns, or a predicate on environ",
+    ),
+    "items": (app_of([]), {"items": "x"}, "items is 'x': expected 'event' or 'data'"),
+    "dumps": (app_of([]), {"dumps": "json"}, "dumps is 'json': expected a callable or None"),
+    "retry": (app_of([]), {"retry": 1.5}, "retry is 1.5: expected an int >= 0, in milliseconds"),
+    "end_event": (
+        app_of([]),
+        {"end_event": ""},
+        "end_event is '': expected a name that tells it apart",
+    ),
+    "error_event": (
+        app_of([]),
+        {"error_event": "x"},
+        "error_event is 'x': expected a callable or None",
+    ),
+    "heartbeat": (app_of([]), {"heartbeat": 0}, "heartbeat is 0: " + SECONDS),
+    "heartbeat as text": (app_of([]), {"heartbeat": "15"}, "heartbeat is '15': " + SECONDS),
+    "heartbeat as a bool": (app_of([]), {"heartbeat": True}, "heartbeat is True: " + SECONDS),
+    "heartbeat as nan": (app_of([]), {"heartbeat": float("nan")}, "heartbeat is nan: " + SECONDS),
+    "max_age": (app_of([]), {"max_age": float("inf")}, "max_age is inf: " + SECONDS),
+    "max_age below 0": (app_of([]), {"max_age": -1.5}, "max_age is -1.5: " + SECONDS),
+    "max_streams": (app_of([]), {"max_streams": 0}, "max_streams is 0: expected an int >= 1"),
+    "max_streams as text": (
+        app_of([]),
+        {"max_streams": "9"},
+        "max_streams is '9': expected an int >= 1",
+    ),
+    "worker as a list": (
+        app_of([]),
+        {"worker": [7]},
+        "worker is [7]: expected path patterns, or a predicate on environ",
+    ),
+    "clock": (
+        app_of([]),
+        {"clock": SystemClock},
+        "clock is <class 'sse_middleware.clock.SystemClock'>: "
+        "expected a clock such as VirtualClock(), or None",
+    ),
     "observer": (
-        (app_of([]),),
+        app_of([]),
         {"observer": print},
-        "observer is <built-in function print>: expec",
+        "observer is <built-in function print>: "
+        "expected an object with any of opened, closed, heartbeat",
     ),
 }
 
 
-@pytest.mark.parametrize(("args", "options", "message"), BAD.values(), ids=BAD)
-def test_an_option_without_meaning_is_refused_when_the_app_is_wrapped(args, options, message):
+@pytest.mark.parametrize(("app", "options", "message"), BAD.values(), ids=BAD)
+def test_an_option_without_meaning_is_refused_when_the_app_is_wrapped(app, options, message):
     with pytest.raises(OptionError) as caught:
-        SSEMiddleware(*args, **options)
-    assert str(caught.value).startswith(message)
+        SSEMiddleware(app, **options)
+    assert str(caught.value) == message
+
+
+GOOD = {
+    "half a second": {"heartbeat": 0.5, "max_age": 0.5},
+    "a second": {"heartbeat": 1, "max_age": 1},
+    "never": {"heartbeat": None, "max_age": None},
+    "one stream": {"max_streams": 1},
+}
+
+
+@pytest.mark.parametrize("options", GOOD.values(), ids=GOOD)
+def test_the_smallest_of_an_option_has_a_meaning(options):
+    app = SSEMiddleware(app_of(Items(*ITEMS)), **options)
+    assert Server(app).read() == FRAMES
+
+
+NESTED = {"mappings": lambda: Items(*ITEMS), "an event stream": lambda: event_stream(ITEMS)}
+
+
+@pytest.mark.parametrize("environ", [{}, EVENT_SOURCE], ids=["inline", "in a worker"])
+@pytest.mark.parametrize("body", NESTED.values(), ids=NESTED)
+def test_inside_another_middleware_the_inner_one_frames_with_its_own_options(body, environ):
+    outer_seen = []
+
+    def app(environ, start_response):
+        outer_seen.append(environ["sse_middleware.stream"] is current_stream())
+        start_response("200 OK", HTML)
+        return body()
+
+    app = SSEMiddleware(SSEMiddleware(app, retry=5, end_event="inner"), retry=7, end_event="outer")
+    server = Server(app, **environ)
+    assert server.headers == STREAM
+    assert b"".join(server.read()) == (
+        b"retry: 5\ndata: a\n\ndata: b\n\nevent: inner\nid: sse:end\ndata: \n\n"
+    )
+    assert outer_seen == [True]
+
+
+REFUSED = [
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("Retry-After", "5"),
+]
+BUSY = b"Too many streams are open. Try again in a moment.\n"
+FULL = {
+    "a request": ("POST", ("503 Service Unavailable", REFUSED, None), [BUSY]),
+    "an event source": ("GET", ("200 OK", STREAM, None), [b"retry: 5000\n\n"]),
+}
+
+
+@pytest.mark.parametrize(("method", "answer", "body"), FULL.values(), ids=FULL)
+def test_a_stream_too_many_is_sent_away_for_a_while(method, answer, body, monkeypatch):
+    pool = worker._Threads()
+    monkeypatch.setattr(worker, "_threads", pool)
+    app = SSEMiddleware(app_of(lambda: Items(*ITEMS)))
+    pool._running.update(range(511))
+    served = Server(app, method, **EVENT_SOURCE)
+    assert (served.status, b"".join(served.read())) == ("200 OK", b"".join(FRAMES))
+    pool._running.update(range(512))
+    server = Server(app, method, **EVENT_SOURCE)
+    assert server.answers == [answer]
+    assert server.read() == body
+
+
+@pytest.mark.parametrize(("method", "answer", "body"), FULL.values(), ids=FULL)
+def test_a_stream_that_would_begin_while_it_is_drained_is_sent_away(method, answer, body):
+    app = SSEMiddleware(app_of(lambda: Items(*ITEMS)))
+    app.drain(0)
+    server = Server(app, method, **EVENT_SOURCE)
+    assert server.answers == [answer]
+    assert server.read() == body
+
+
+class Leaving:
+    """A connection whose client leaves, and an app that hears of it or goes on after all."""
+
+    def __init__(self, told, clock):
+        self.client, self.server = socket.socketpair()
+        self._told = told
+        self._app = SSEMiddleware(self._stream, clock=clock)
+
+    def _stream(self, environ, start_response):
+        current_stream().on_disconnect(self._told.set)
+        start_response("200 OK", HTML)
+        yield {"data": "a"}
+        self._told.wait(DEADLINE_S)
+        yield {"data": "nobody told"}
+
+    def begun(self):
+        environ = {"REQUEST_METHOD": "GET", "gunicorn.socket": self.server, **EVENT_SOURCE}
+        body = self._app(environ, lambda *answer: None)
+        assert next(body) == b"data: a\n\n"
+        return body
+
+    def ends(self, body):
+        assert list(body) == []
+        body.close()
+        assert self._told.wait(DEADLINE_S), "the app was not told"
+        self.server.close()
+
+
+def test_in_a_thread_the_connection_is_looked_at_once_a_second():
+    clock = VirtualClock()
+    leaving = Leaving(threading.Event(), clock)
+    body = leaving.begun()
+    leaving.client.close()
+    clock.advance(1)
+    leaving.ends(body)
+
+
+def test_in_a_greenlet_the_hub_tells_that_the_client_left_and_the_clock_may_stand():
+    gevent = pytest.importorskip("gevent")
+    event = pytest.importorskip("gevent.event")
+
+    def serve():
+        leaving = Leaving(event.Event(), VirtualClock())
+        body = leaving.begun()
+        gevent.spawn(leaving.client.close)
+        leaving.ends(body)
+
+    gevent.spawn(serve).get(timeout=60)
+
+
+def test_a_bottle_app_may_yield_events():
+    bottle = pytest.importorskip("bottle")
+    app = bottle.Bottle()
+    app.route("/", callback=lambda: iter(ITEMS))
+    assert Server(SSEMiddleware(app)).read() == FRAMES
 
 
 async def asynchronous():
