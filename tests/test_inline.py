@@ -1,5 +1,6 @@
 """A stream in the thread of the server: its ends, each told once with its reason."""
 
+import gc
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from sse_middleware import SSEMiddleware, current_stream
 from sse_middleware.testing import VirtualClock
 
 HTML = [("Content-Type", "text/html")]
+SSE = [("Content-Type", "text/event-stream")]
 
 
 class Observer:
@@ -21,13 +23,14 @@ class Observer:
         self.told.append(reason)
 
 
-def started(items, **options):
+def started(items, headers=HTML, **options):
     """The response to one request, what the observer was told, and whether the app heard of it."""
     observer, left, clock = Observer(), [], VirtualClock()
 
     def app(environ, start_response):
-        current_stream().on_disconnect(lambda: left.append("left"))
-        start_response("200 OK", HTML)
+        stream = current_stream()
+        stream.on_disconnect(lambda: left.append(current_stream() is stream and "left"))
+        start_response("200 OK", headers)
         for item in items:
             if isinstance(item, BaseException):
                 raise item
@@ -56,15 +59,53 @@ def test_an_error():
     assert (told, left) == (["opened", "error"], [])
 
 
+LAST = {"the end": ([], "end"), "an error": ([KeyError()], "error")}
+
+
+@pytest.mark.parametrize(("last", "reason"), LAST.values(), ids=LAST)
+def test_a_server_that_closes_with_the_last_frame_has_had_it_all(last, reason):
+    wrapped, response, told, left, _ = started([*ITEMS, *last], end_event="close")
+    for _ in range(3):
+        next(response)
+    response.close()
+    assert (told, left) == (["opened", reason], [])
+    assert wrapped.drain(0) is True
+
+
 def test_a_cut():
     _, response, told, _, _ = started([b"data: half", KeyError()])
     assert told == [], "bytes under text/html are no stream"
-    _, response, told, _, _ = started([{"data": "a"}, SystemExit()])
+    _, response, told, left, _ = started([{"data": "a"}, SystemExit()])
     next(response)
     with pytest.raises(SystemExit):
         next(response)
     response.close()
-    assert told == ["opened", "error"]
+    assert (told, left) == (["opened", "error"], [])
+
+
+def test_a_server_that_drops_the_response_unclosed():
+    _, response, told, left, _ = started(ITEMS)
+    next(response)
+    del response
+    gc.collect()
+    assert (told, left) == (["opened", "disconnect"], ["left"])
+
+
+def test_the_app_is_closed_as_the_request_that_it_is():
+    seen = []
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        stream = current_stream()
+        try:
+            yield {"data": "a"}
+        finally:
+            seen.append(current_stream() is stream)
+
+    response = SSEMiddleware(app)({"REQUEST_METHOD": "GET"}, lambda *answer: None)
+    next(response)
+    response.close()
+    assert seen == [True]
 
 
 def test_a_disconnect():
@@ -107,6 +148,42 @@ def test_an_age():
     assert list(response) == []
     response.close()
     assert (told, left) == (["opened", "max_age"], ["left"])
+
+
+def test_an_age_is_over_in_the_moment_that_it_is_reached(monkeypatch):
+    monkeypatch.setattr("sse_middleware.serving.random.uniform", lambda least, most: most)
+    _, response, told, _, clock = started([*ITEMS, {"data": "c"}], max_age=10)
+    assert next(response) == b"data: a\n\n"
+    clock.advance(9.5)
+    assert next(response) == b"data: b\n\n"
+    clock.advance(0.5)
+    assert list(response) == []
+    assert told == ["opened", "max_age"]
+
+
+def test_an_age_before_the_first_frame_waits_for_it():
+    _, response, told, _, clock = started(ITEMS, max_age=10)
+    clock.advance(10)
+    assert list(response) == [b"data: a\n\n"]
+    assert told == ["opened", "max_age"]
+
+
+def test_an_age_inside_a_half_sent_event_waits_for_the_rest():
+    parts = [b"data: a", b"\n\n", b"data: b\n\n"]
+    _, response, told, _, clock = started(parts, SSE, max_age=10)
+    assert next(response) == parts[0]
+    clock.advance(10)
+    assert list(response) == parts[1:2]
+    assert told == ["opened", "max_age"]
+
+
+def test_an_age_after_the_last_frame_is_the_end():
+    _, response, told, left, clock = started(ITEMS, max_age=10, end_event="close")
+    for _ in range(3):
+        next(response)
+    clock.advance(10)
+    assert list(response) == []
+    assert (told, left) == (["opened", "end"], [])
 
 
 def test_a_drain():
