@@ -29,7 +29,8 @@ class Handover:
 
     def __init__(self, filled: Signal, drained: Signal, *, on_demand: bool = False) -> None:
         self.is_cancelled = False
-        #: Changes with all that a taker may want to look at.
+        #: Changes with all that the worker has for the taker. Written by the worker alone: of two
+        #: threads that add to it at once one may undo what the other did (Python 3.8, 3.9).
         self.version = 0
         # The worker appends, the taker takes from the front: each is one step of the interpreter.
         self._items: List[Any] = []
@@ -61,7 +62,7 @@ class Handover:
         self._put_bytes += size
         self._made += 1
         self._items.append(item)
-        self.wake_taker()
+        self.tell_taker()
         return True
 
     def put_all(self, frames: EventStream) -> bool:
@@ -108,10 +109,10 @@ class Handover:
         """No more items will come; the taker gets ``error`` after the last."""
         self._error = error
         self._is_finished = True
-        self.wake_taker()
+        self.tell_taker()
 
-    def wake_taker(self) -> None:
-        """Let the taker look again."""
+    def tell_taker(self) -> None:
+        """Let the taker look again; for the worker alone."""
         self.version += 1
         if self._is_taker_waiting:
             self._is_taker_waiting = False
@@ -174,6 +175,10 @@ class Handover:
         if self._put_bytes - self._taken_bytes <= _MAX_JOINED_BYTES:
             return len(items)
         return max(1, bisect_right(list(accumulate(map(len, items))), _MAX_JOINED_BYTES))
+
+    def wake_taker(self) -> None:
+        """Let the taker look again, or once more if it does not wait; from any thread."""
+        self._filled.set()
 
     def cancel(self) -> None:
         """Nobody will take any more: the worker hears of it at its next item.

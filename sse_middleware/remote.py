@@ -36,7 +36,7 @@ class RemoteAnswer(Answer):
     sent_headers: Headers = []  # noqa: RUF012 replaced as a whole, and never changed
 
     def __init__(self, hand: Handover, clock: Clock, may_open: bool) -> None:
-        super().__init__(_refuse)
+        # Not Answer's own: there is no server that a worker could tell.
         self._hand = hand
         self._clock = clock
         self._may_open = may_open
@@ -49,14 +49,14 @@ class RemoteAnswer(Answer):
         write = super().start_response(status, headers, exc_info)
         streams = is_event_stream(headers) and not is_encoded(headers) and not self.has_no_body
         self.declared_at = self._clock.monotonic() if self._may_open and streams else None
-        self._hand.wake_taker()
+        self._hand.tell_taker()
         return write
 
     def recognised(self) -> None:
         """From here on the stream may be opened though the app is silent."""
         if self._may_open and self.declared_at is None:
             self.declared_at = self._clock.monotonic()
-            self._hand.wake_taker()
+            self._hand.tell_taker()
 
     def forward(self, headers: Optional[Headers] = None) -> None:
         """Keep what is to be told; the server's thread tells it when it is ready."""
@@ -67,7 +67,7 @@ class RemoteAnswer(Answer):
     def ready(self, *, whole: Optional[Iterable[Any]] = None, is_stream: bool = False) -> None:
         """The body may be taken."""
         self.whole, self.is_stream, self.is_ready = whole, is_stream, True
-        self._hand.wake_taker()
+        self._hand.tell_taker()
 
     def open_early(self) -> bool:
         """For the server's thread: open a declared stream before its first event came."""
@@ -105,10 +105,6 @@ class RemoteAnswer(Answer):
         self.ready(is_stream=self.is_stream)
         if not self._hand.put(data):
             raise BrokenPipeError(errno.EPIPE, "the client left")  # as a server's own write does
-
-
-def _refuse(*answer: Any) -> None:
-    raise ResponseError("the server cannot be told from a worker")
 
 
 def run_request(

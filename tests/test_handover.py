@@ -156,6 +156,16 @@ def test_a_taker_that_looked_before_frames_were_put_together_does_not_wait_for_t
     assert hand.wait(CLOCK, 0, version)
 
 
+def test_frames_that_have_room_are_put_without_a_look_at_who_waits():
+    hand = handover()
+    for _ in range(3):  # what was taken counts no more
+        assert hand.put(b"x" * 200_000)
+        assert hand.take(joined=True)
+    hand.put = None  # the long way, for a frame that has to wait
+    hand.put_all(Frames(*[b"x" * 256] * 1024))
+    assert len(hand._items) == 1024
+
+
 def test_no_frame_is_put_where_nobody_wants_any():
     hand, frames = handover(), Frames(b"a", b"b")
     hand.cancel()
@@ -168,6 +178,7 @@ def test_items_that_are_not_joined_are_taken_one_by_one():
     for item in (b"a", 7, b""):
         hand.put(item)
     assert [hand.take(joined=False) for _ in range(4)] == [[b"a"], [7], [b""], []]
+    assert hand._put_bytes == hand._taken_bytes == 1
 
 
 def test_the_end_comes_after_the_last_item():
@@ -242,11 +253,65 @@ def test_cancelling_frees_a_worker_that_waits_for_room():
     assert hand.put(b"x") is False
 
 
+class Drained(ThreadSignal):
+    """Notes for how long it was waited for, and is not set in that time."""
+
+    def __init__(self, meanwhile):
+        super().__init__()
+        self.waits, self._meanwhile = [], meanwhile
+
+    def wait(self, timeout_s):
+        self.waits.append(timeout_s)
+        self._meanwhile()
+        return False
+
+
+def full(drained):
+    """A handover in which nothing has room."""
+    hand = Handover(ThreadSignal(), drained)
+    assert hand.put(b"x" * 256 * 1024)
+    return hand
+
+
+def test_a_taker_that_takes_nothing_for_so_long_is_given_up():
+    drained = Drained(lambda: None)
+    hand = full(drained)
+    version = hand.version
+    assert hand.put(b"late", 2.5) is False
+    assert drained.waits == [2.5]
+    assert hand.is_cancelled
+    assert hand.wait(CLOCK, 0, version), "the taker was not woken"
+    assert hand.put(b"later") is False
+
+
+def test_a_taker_that_took_in_the_last_moment_is_not_given_up():
+    drained = Drained(lambda: hand.take(joined=True))
+    hand = full(drained)
+    assert hand.put(b"late", 2.5)
+    assert (drained.waits, hand.is_cancelled) == ([2.5], False)
+    assert hand.take(joined=True) == [b"late"]
+
+
+def test_a_worker_without_patience_waits_however_long():
+    drained = Drained(lambda: hand.take(joined=True))
+    hand = full(drained)
+    assert hand.put(b"late")
+    assert drained.waits == [None]
+
+
+def test_on_demand_items_are_never_joined():
+    hand = handover(on_demand=True)
+    assert hand.is_on_demand
+    for item in (b"a", b"b"):
+        hand.put(item)
+    assert [hand.take(joined=True) for _ in range(3)] == [[b"a"], [b"b"], []]
+
+
 def test_on_demand_asking_twice_for_an_item_makes_one():
     hand = handover(on_demand=True)
     version = hand.version
     assert not hand.wait(CLOCK, 0, version)
-    assert hand.wait_for_demand()
+    assert Beside(hand.wait_for_demand).result()
     assert hand.put(b"a")
     assert hand.wait(CLOCK, 0, version)  # the taker had looked before it came
     assert hand.take(joined=True) == [b"a"]
@@ -286,6 +351,41 @@ def test_a_wait_for_what_came_before_it_began_does_not_wait():
     version = hand.version
     hand.wake_taker()
     assert hand.wait(CLOCK, None, version) is True
+
+
+@pytest.mark.parametrize("wake", [Handover.wake_taker, Handover.cancel])
+def test_a_wake_from_any_thread_is_kept_and_undoes_no_news_of_the_worker(wake):
+    """Two threads that count at once lose a count, before Python 3.10: one of them may count."""
+    hand = handover()
+    version = hand.version
+    wake(hand)
+    assert hand.version == version
+    assert hand.wait(CLOCK, 0, version), "it was lost"
+    assert not hand.wait(CLOCK, 0, version)
+
+
+def test_what_a_taker_waits_for_wakes_it():
+    news = {
+        "an item": lambda hand: hand.put(b"a"),
+        "frames": lambda hand: hand.put_all(Frames(b"a")),
+        "the end": Handover.finish,
+        "the worker": Handover.tell_taker,
+        "another": Handover.wake_taker,
+        "cancelled": Handover.cancel,
+    }
+    for what, tell in news.items():
+        hand = handover()
+        taker = Beside(lambda hand=hand: hand.wait(CLOCK, None, hand.version))
+        until_it_waits(hand, taker)
+        tell(hand)
+        assert taker.result() is True, what
+
+
+def until_it_waits(hand, taker):
+    pause = threading.Event()
+    while not hand._is_taker_waiting:
+        assert taker.is_running
+        pause.wait(0.001)
 
 
 def test_a_signal_that_is_set_twice_is_set_once():
