@@ -520,16 +520,20 @@ class Requests(WatchedMachine):
             request.order(request.close_at_last)
             request.finish()
         gc.collect(0)
-        gives_up_at = time.monotonic() + DEADLINE_S
-        while worker.running() > self.earlier:
-            assert time.monotonic() < gives_up_at, "a worker hangs"
-            time.sleep(0.0005)
+        self.wait_for_workers()
         for request in self.requests:
             check(request, self.was_late)
         for stream in self.observer.opened_streams:
             assert len(self.observer.reasons.get(stream, [])) <= 1
         self.check_that_there_is_room()
+        self.wait_for_workers()  # else the next example counts them as earlier ones
         super().teardown()
+
+    def wait_for_workers(self):
+        gives_up_at = time.monotonic() + DEADLINE_S
+        while worker.running() > self.earlier:
+            assert time.monotonic() < gives_up_at, "a worker hangs"
+            time.sleep(0.0005)
 
     def check_that_there_is_room(self):
         """As many as may run at a time run at a time."""

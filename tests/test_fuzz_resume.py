@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from queue import Queue
 
@@ -75,6 +76,10 @@ class Follower:
         """Read in a thread of its own."""
         self.result = Queue()
         threading.Thread(target=self._read, args=(self.result,), daemon=True).start()
+        gives_up_at = time.monotonic() + DEADLINE_S
+        while not self.reader.is_following and self.result.empty():
+            assert time.monotonic() < gives_up_at, "a reader neither reads nor waits"
+            time.sleep(0.0005)
 
     def _read(self, result):
         try:

@@ -16,7 +16,7 @@ class Table:
 
     def _line(self, cells):
         first, *others = map(str, cells)
-        return f"{first:<10}" + "".join(f" {cell:>10}" for cell in others)
+        return f"{first:<20}" + "".join(f" {cell:>10}" for cell in others)
 
     def add(self, row):
         """Print a row: a mapping with a value for each column."""

@@ -51,8 +51,8 @@ def main(argv=None):
     table = Table("coverage", ["target", "seconds", "executions", "edges", "inputs", "found"])
     for target in targets:
         table.add(run(target, options.seconds / len(targets)))
-    if options.record:
-        table.record()
+        if options.record:
+            table.record()
     return int(any(row["found"] for row in table.rows))
 
 
