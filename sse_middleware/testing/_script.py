@@ -5,12 +5,14 @@ from math import inf
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing import faults, rechunk
+from sse_middleware.testing import faults
+from sse_middleware.testing import rechunk as modes
+from sse_middleware.testing._edits import paced
 from sse_middleware.testing.exchange import ReceivedRequest
-from sse_middleware.testing.matching import Match
+from sse_middleware.testing.matching import Match, When
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["ONCE", "Script", "Times", "Told", "changed", "outcome", "reasons"]
+__all__ = ["ONCE", "Script", "Times", "Told", "outcome", "reasons", "scripted"]
 
 
 class _Once(Enum):
@@ -81,7 +83,36 @@ def outcome(request: ReceivedRequest, left_s: float) -> List[str]:
     return lines
 
 
-def changed(name: str, change: Any, recording: Recording) -> Recording:
+def scripted(
+    recording: Recording,
+    *,
+    when: Optional[When],
+    times: Times,
+    speed: Optional[float],
+    rechunk: Any,
+    fault: Any,
+    has_clock: bool,
+) -> Script:
+    """The script that the arguments of ``FakeUpstream.play`` describe.
+
+    Raises:
+        OptionError: an argument is of the wrong type or out of its range.
+    """
+    if times is not None and times is not ONCE and (not _is_number(times, int) or times < 1):
+        raise OptionError("times", shown(times), "an int >= 1, or None for any number")
+    if speed is not None and not (_is_number(speed, (int, float)) and speed > 0):
+        raise OptionError("speed", shown(speed), "a number > 0, or None")
+    match = Match(when)
+    played = paced(recording, (1.0 if has_clock else inf) if speed is None else speed)
+    for name, home, change in (("fault", "faults", fault), ("rechunk", "rechunk", rechunk)):
+        if change is not None and not callable(change):
+            expected = f"one of sse_middleware.testing.{home}, or a function like them"
+            raise OptionError(name, shown(change), expected)
+        played = played if change is None else _changed(name, change, played)
+    return Script(recording.name, played, match, times, fault)
+
+
+def _changed(name: str, change: Any, recording: Recording) -> Recording:
     """What the fault or the mode of rechunking ``change`` makes of the recording.
 
     Raises:
@@ -89,7 +120,7 @@ def changed(name: str, change: Any, recording: Recording) -> Recording:
     """
     made = getattr(change, "__name__", "")
     home = "faults" if getattr(faults, made, None) is change else "rechunk"
-    if home == "faults" or change in (rechunk.every, rechunk.seeded):
+    if home == "faults" or change in (modes.every, modes.seeded):
         raise OptionError(name, f"the function {made}", f"what it returns: {home}.{made}(...)")
     result = change(recording)
     if not isinstance(result, Recording):
@@ -119,3 +150,8 @@ def _retry_hint(request: ReceivedRequest) -> List[str]:
     if count == "0" or not count.isdecimal():
         return []
     return [f"the SDK asks again (retry {count}): max_retries=0 on its client turns that off"]
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    """True for a number of that kind. A bool is no number here."""
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -1,16 +1,16 @@
-"""The folder that recordings are saved to: names that sort as they came, and none written twice."""
+"""Folders of recordings: one is found by its name, or saved under one that no other has."""
 
 import os
 import re
 import threading
 from itertools import count
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
-from sse_middleware.errors import OptionError, shown
+from sse_middleware.errors import OptionError, RecordingError, shown
 from sse_middleware.testing.recording import Recording
 
-__all__ = ["Shelf", "name_of"]
+__all__ = ["Shelf", "name_of", "recording_of"]
 
 _NUMBERED = re.compile(r"(\d+)-")
 _VERSION = re.compile(r"v\d+[a-z0-9]*")
@@ -83,3 +83,27 @@ class Shelf:
                 pass
             tried = f"{stem}-{again}"
         raise FileExistsError(f"{self.folder / stem}.sse and 9,998 like it are there already")
+
+
+def recording_of(recording: Union[Recording, str], folder: Optional[Path]) -> Recording:
+    """The recording itself, or the one of that name: from ``folder``, else one that ships.
+
+    Raises:
+        OptionError: it is neither.
+        RecordingError: there is none of that name; the text lists those that are.
+    """
+    if isinstance(recording, Recording):
+        return recording
+    if not isinstance(recording, str):
+        expected = "a Recording, or the name of one (Recording.load reads a file)"
+        raise OptionError("recording", shown(recording), expected)
+    own = sorted(folder.glob("*.sse")) if folder is not None else []
+    for path in own:
+        if path.stem == recording:
+            return Recording.load(path)
+    try:
+        return Recording.named(recording)
+    except RecordingError as error:
+        names = "".join(f"{path.stem}, " for path in own)
+        expected = error.expected.replace("one of ", f"one of {names}", 1)
+        raise RecordingError(error.thing, error.measured, expected) from None

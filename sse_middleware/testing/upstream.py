@@ -13,7 +13,6 @@ True
 >>> upstream.verify()
 """
 
-import math
 import os
 import threading
 from contextlib import contextmanager
@@ -33,10 +32,9 @@ from typing import (
 from weakref import WeakSet
 
 from sse_middleware.clock import Clock, SystemClock, checked_clock
-from sse_middleware.errors import OptionError, RecordingError, shown
-from sse_middleware.testing._edits import paced
 from sse_middleware.testing._proxies import passed_by
-from sse_middleware.testing._script import ONCE, Script, Times, Told, changed, outcome, reasons
+from sse_middleware.testing._script import ONCE, Script, Times, Told, outcome, reasons, scripted
+from sse_middleware.testing._shelf import recording_of
 from sse_middleware.testing._verdict import (
     TO_ALLOW_REQUESTS,
     TO_ALLOW_SCRIPTS,
@@ -47,7 +45,7 @@ from sse_middleware.testing._verdict import (
 )
 from sse_middleware.testing.exchange import ReceivedRequest, Reply
 from sse_middleware.testing.faults import Fault
-from sse_middleware.testing.matching import Match, When
+from sse_middleware.testing.matching import When
 from sse_middleware.testing.rechunk import Rechunk
 from sse_middleware.testing.recording import Recording
 from sse_middleware.testing.wsgi import respond
@@ -120,20 +118,15 @@ class FakeUpstream:
             OptionError: an argument is of the wrong type or out of its range.
             RecordingError: there is no recording of that name.
         """
-        if times is not None and times is not ONCE and (not _is_number(times, int) or times < 1):
-            raise OptionError("times", shown(times), "an int >= 1, or None for any number")
-        if speed is not None and not (_is_number(speed, (int, float)) and speed > 0):
-            raise OptionError("speed", shown(speed), "a number > 0, or None")
-        for name, home, change in (("rechunk", "rechunk", rechunk), ("fault", "faults", fault)):
-            if change is not None and not callable(change):
-                expected = f"one of sse_middleware.testing.{home}, or a function like them"
-                raise OptionError(name, shown(change), expected)
-        found = self._find_recording(recording)
-        default_speed = math.inf if self._clock is None else 1.0
-        played = paced(found, default_speed if speed is None else speed)
-        for name, change in (("fault", fault), ("rechunk", rechunk)):
-            played = played if change is None else changed(name, change, played)
-        script = Script(found.name, played, Match(when), times, fault)
+        script = scripted(
+            recording_of(recording, self._folder),
+            when=when,
+            times=times,
+            speed=speed,
+            rechunk=rechunk,
+            fault=fault,
+            has_clock=self._clock is not None,
+        )
         with self._lock:
             self._scripts.append(script)
 
@@ -262,24 +255,6 @@ class FakeUpstream:
 
         return AsyncTransport(self.answer)
 
-    def _find_recording(self, recording: Union[Recording, str]) -> Recording:
-        """The recording, or the one of that name: from the folder, else one that ships."""
-        if isinstance(recording, Recording):
-            return recording
-        if not isinstance(recording, str):
-            expected = "a Recording, or the name of one (Recording.load reads a file)"
-            raise OptionError("recording", shown(recording), expected)
-        own = sorted(self._folder.glob("*.sse")) if self._folder is not None else []
-        for path in own:
-            if path.stem == recording:
-                return Recording.load(path)
-        try:
-            return Recording.named(recording)
-        except RecordingError as error:
-            names = "".join(f"{path.stem}, " for path in own)
-            expected = error.expected.replace("one of ", f"one of {names}", 1)
-            raise RecordingError(error.thing, error.measured, expected) from None
-
     def _recording_for(self, request: ReceivedRequest) -> Recording:
         for script in self._scripts:
             if script.is_left and not script.match.differences(request):
@@ -289,8 +264,3 @@ class FakeUpstream:
         unmatched = Told(request, reasons(self._scripts, request))
         self._unmatched.append(unmatched)
         return not_found(unmatched)
-
-
-def _is_number(value: object, kind: Any) -> bool:
-    """True for a number of that kind. A bool is no number here."""
-    return isinstance(value, kind) and not isinstance(value, bool)
