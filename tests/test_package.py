@@ -9,6 +9,7 @@ environment of tox names the wheel that it installed in ``TOX_PACKAGE``. Without
 
 import configparser
 import email
+import importlib
 import os
 import pkgutil
 import platform
@@ -250,3 +251,10 @@ def test_every_recording_is_installed_byte_for_byte():
         for path in recordings
     }
     assert installed == {path.name: path.read_bytes() for path in recordings}
+
+
+@pytest.mark.parametrize("name", ["doctor", "relay", "resume", "testing"])
+def test_the_docstring_of_a_package_says_where_each_of_its_modules_belongs(name):
+    package = importlib.import_module(f"sse_middleware.{name}")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert modules - {"recordings"} <= set(re.findall(r"``(\w+)``", package.__doc__))

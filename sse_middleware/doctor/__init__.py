@@ -1,8 +1,9 @@
 """The doctor behind ``sse-middleware check``: asks a deployment for a stream, as a browser does.
 
 ``asking`` says what is asked, ``probe`` hears what comes back and when; ``stream``, ``decoding``,
-``layers``, ``arrival`` and ``again`` make `Evidence` of it, ``findings`` judges that by the tables
-in ``codes`` and ``fixes``, and ``report`` and ``report_json`` tell it.
+``layers``, ``arrival`` and ``again`` (what a reconnection gets) make ``evidence`` of it, in the
+order that ``examine`` has; ``findings`` judges that by the tables in ``codes`` and ``fixes``, and
+``report`` and ``report_json`` tell it.
 """
 
 from sse_middleware.doctor.asking import ask

@@ -7,6 +7,14 @@
 
 The upstream may be what any openai SDK from 0.28 on returns, or anthropic's, plain dicts, the
 streaming response of ``requests``, httpx or the standard library, or an iterable of its raw bytes.
+
+Where things are:
+
+- ``source`` makes records of whatever it is, by ``frames`` where it is bytes; ``failures`` finds
+  the errors among them, ``leaving`` lets go of it. ``fields`` reads what may be anything.
+- ``chunks`` and ``text`` are the two shapes. For the latter ``reader`` makes ``pieces`` of each
+  record: of ``chat``, ``responses``, ``assistants``, ``messages`` (Anthropic) or other ``vendors``;
+  ``calls`` puts tool calls together.
 """
 
 from functools import partial

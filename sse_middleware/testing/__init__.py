@@ -1,6 +1,28 @@
 """The testing half: recorded streams, and an upstream that replays them to any client.
 
 Importing this costs nothing: each name loads its module when it is first used (PEP 562).
+
+Where things are; a module with an underscore is a part of those on its line:
+
+- ``recording``: what was recorded. ``_recording_rules`` and ``_recording_files`` check, read and
+  write it; ``_recording_sources`` builds it (``_built_answer``, ``_built_chat``,
+  ``_built_responses``) or imports it (``_curl``, ``_cassette``, ``_encoding``).
+- ``rechunk`` and ``faults`` (``_fault``, ``_vendor_errors``) make another one of it, by ``_edits``.
+- ``upstream``: the fake upstream, with ``matching``, ``_script`` and ``_verdict``; ``replay``: a
+  folder of recordings. ``clock`` is the time of both, ``_shelf`` their folders.
+- ``exchange``: what the fronts take and send. They are ``server`` (``_handler``), ``wsgi``,
+  ``_httpx_front`` (``_async_wait``) and ``_responses_front``, over ``wire`` and ``_playback``.
+- ``recorder``: a proxy. ``_passage`` passes a request on, with ``_forwarding``, ``_transport`` and
+  ``_lookout``; ``_take`` keeps the answer, without what ``_redact`` and ``_secrets`` find.
+- ``_request_reading`` and ``_chunked``: HTTP/1.1 as both servers read it; ``_proxies``: past them.
+- ``client`` and ``webtest``: ``_open_stream`` is what a test reads; ``_steps`` is its thread, which
+  asks an app (``_in_process``) or a server (``_socket``); ``_comments``, ``_stacks`` and
+  ``_telling`` are for what it tells.
+- ``framing`` and ``lint``: ``_framing_rules`` is the table, ``_framing_problem`` a fault;
+  ``_framing_lines``, ``_framing_stream``, ``_framing_ids`` and ``_framing_openai`` look at the
+  bytes, ``_framing_headers`` at the headers, ``_framing_seam`` at app and server.
+- ``timeline``: a recording as text; ``_explain``: why two events differ. ``_visible`` and
+  ``_strict_json`` serve all.
 """
 
 from importlib import import_module

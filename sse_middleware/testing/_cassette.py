@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from sse_middleware.errors import OptionError, RecordingError, shown
-from sse_middleware.testing import _rules as rules
+from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing._strict_json import strict_json
 
 __all__ = ["Interaction", "picked"]

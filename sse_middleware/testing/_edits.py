@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Iterable, List, Sequence, Tuple
 
 from sse_middleware.parser import EventParser
-from sse_middleware.testing import _rules as rules
+from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["Piece", "event_ends", "paced", "recut", "remade", "split"]

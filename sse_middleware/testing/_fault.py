@@ -5,7 +5,7 @@ from typing import Callable, List, Optional, Tuple
 
 from sse_middleware.errors import OptionError, shown
 from sse_middleware.parser import EventParser
-from sse_middleware.testing import _rules as rules
+from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing._edits import event_ends, remade, split
 from sse_middleware.testing.recording import Recording
 

@@ -15,7 +15,7 @@ from random import Random
 from typing import Callable, Iterator, Tuple
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing import _rules as rules
+from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing._edits import recut
 from sse_middleware.testing.recording import Recording
 

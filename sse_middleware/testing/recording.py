@@ -22,7 +22,7 @@ of 0 is a delay alone. ``end`` tells what followed the last chunk:
 - ``stall``: nothing; the connection stayed open and silent.
 
 Without the ``.json``: status 200, one chunk an event, no delay, complete. What a recording holds
-is checked once, where it is made; the rules are in ``_rules.py``.
+is checked once, where it is made; the rules are in ``_recording_rules.py``.
 """
 
 import pkgutil
@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from sse_middleware.errors import RecordingError, shown
-from sse_middleware.testing import _files as files
-from sse_middleware.testing import _rules as rules
-from sse_middleware.testing._files import AnyPath
-from sse_middleware.testing._rules import Chunk
-from sse_middleware.testing._sources import Sources, in_file
+from sse_middleware.testing import _recording_files as files
+from sse_middleware.testing import _recording_rules as rules
+from sse_middleware.testing._recording_files import AnyPath
+from sse_middleware.testing._recording_rules import Chunk
+from sse_middleware.testing._recording_sources import Sources, in_file
 
 __all__ = ["Chunk", "Recording"]
 

@@ -10,7 +10,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 from sse_middleware.errors import printable
 from sse_middleware.headers import is_event_stream
 from sse_middleware.parser import EventParser
-from sse_middleware.testing import _rules as rules
+from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing.recording import Recording
 
 __all__ = ["summary", "timeline"]

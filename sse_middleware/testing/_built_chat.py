@@ -7,7 +7,7 @@ and 2026; only ids and times are invented.
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing._answer import CREATED, Answer, compact, counted, padding
+from sse_middleware.testing._built_answer import CREATED, Answer, compact, counted, padding
 
 __all__ = ["frames"]
 

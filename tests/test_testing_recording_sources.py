@@ -1,4 +1,4 @@
-"""sse_middleware.testing._sources: built recordings are what the SDK of OpenAI takes them for."""
+"""sse_middleware.testing._recording_sources: what is built suits the SDK of OpenAI."""
 
 import json
 import os

@@ -7,7 +7,7 @@ only ids and times are invented. There is no ``[DONE]`` at the end of such a str
 from typing import Any, Dict, Generator, Iterator, List, Mapping, Optional, Tuple
 
 from sse_middleware.errors import OptionError, shown
-from sse_middleware.testing._answer import (
+from sse_middleware.testing._built_answer import (
     CREATED,
     Answer,
     ToolCall,

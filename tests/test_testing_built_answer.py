@@ -1,4 +1,4 @@
-"""sse_middleware.testing._answer: what a built recording says, and which arguments it takes."""
+"""sse_middleware.testing._built_answer: what a built recording says, and what it may be told."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sse_middleware.errors import OptionError
 from sse_middleware.testing import Recording
-from sse_middleware.testing._answer import Answer
+from sse_middleware.testing._built_answer import Answer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

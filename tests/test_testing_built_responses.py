@@ -1,4 +1,4 @@
-"""sse_middleware.testing._responses: built streams are shaped like the recorded ones."""
+"""sse_middleware.testing._built_responses: built streams are shaped like the recorded ones."""
 
 import json
 from functools import lru_cache
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sse_middleware import EventParser
 from sse_middleware.errors import OptionError
 from sse_middleware.testing import Recording
-from sse_middleware.testing._answer import padding
+from sse_middleware.testing._built_answer import padding
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 needs_real = pytest.mark.skipif(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from sse_middleware.errors import RecordingError
-from sse_middleware.testing import _cassette, _chat, _curl, _responses
-from sse_middleware.testing import _files as files
-from sse_middleware.testing._answer import Answer, Text, chunked
+from sse_middleware.testing import _built_chat, _built_responses, _cassette, _curl
+from sse_middleware.testing import _recording_files as files
+from sse_middleware.testing._built_answer import Answer, Text, chunked
 from sse_middleware.testing._encoding import decoded
-from sse_middleware.testing._files import AnyPath
+from sse_middleware.testing._recording_files import AnyPath
 from sse_middleware.testing._redact import kept_headers
 
 __all__ = ["Sources", "in_file"]
@@ -68,7 +68,7 @@ class Sources:
         'get_weather'
         """
         said = Answer(text, model, tool_calls, refusal)
-        frames = _chat.frames(
+        frames = _built_chat.frames(
             said, finish_reason=finish_reason, usage=usage, obfuscation=obfuscation
         )
         chunks = chunked(frames, interval_s)
@@ -101,7 +101,7 @@ class Sources:
         2
         """
         said = Answer(text, model, tool_calls, refusal)
-        frames = _responses.frames(
+        frames = _built_responses.frames(
             said, incomplete_reason=incomplete_reason, usage=usage, obfuscation=obfuscation
         )
         chunks = chunked(frames, interval_s)

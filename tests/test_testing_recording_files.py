@@ -1,4 +1,4 @@
-"""sse_middleware.testing._files: what is written is whole, or as it was."""
+"""sse_middleware.testing._recording_files: what is written is whole, or as it was."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from sse_middleware.errors import RecordingError
 from sse_middleware.testing import Recording
-from sse_middleware.testing._files import write
+from sse_middleware.testing._recording_files import write
 
 OLD = Recording(b"data: old\n\n", end="eof")
 NEW = Recording(b"data: newer\n\n", end="reset")
