@@ -2,8 +2,8 @@
 
 ``asking`` says what is asked, ``probe`` hears what comes back and when; ``stream``, ``decoding``,
 ``layers``, ``arrival`` and ``again`` (what a reconnection gets) make ``evidence`` of it, in the
-order that ``examine`` has; ``findings`` judges that by the tables in ``codes`` and ``fixes``, and
-``report`` and ``report_json`` tell it.
+order that ``examine`` has; ``findings`` judges that by the tables in ``codes`` and ``fixes``;
+``report`` and ``report_json`` tell it, ``masking`` without the secrets that were sent.
 """
 
 from sse_middleware.doctor.asking import ask
