@@ -1,4 +1,4 @@
-"""The bench: ``python bench/run.py`` measures all, some twelve minutes, and rewrites README.md.
+"""The bench: ``python bench/run.py`` measures all, and rewrites README.md.
 
     python bench/run.py pipe growth      # some of it, printed and not written
     python bench/run.py --quick          # what is recorded in ratios.json, against what is there

@@ -72,7 +72,6 @@ class Process:
 
     def __init__(self, command: Sequence[str], port: int, env: Dict[str, str], cwd: Path) -> None:
         self.port = port
-        self.started_at = time.monotonic()
         self._text = ""
         self._grown = threading.Condition()
         self._process = subprocess.Popen(
