@@ -81,11 +81,20 @@ def _standard_dumps() -> Dumps:
     """
     plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
-    default, text_of = plain.default, json.encoder.encode_basestring
+    settings = (
+        plain.default,
+        json.encoder.encode_basestring,
+        plain.indent,
+        plain.key_separator,
+        plain.item_separator,
+        plain.sort_keys,
+        plain.skipkeys,
+        plain.allow_nan,
+    )
 
     def dumps(value: Any) -> str:
         # The new dict is where this one value's circular references are found.
-        encoder = make({}, default, text_of, None, ":", ",", False, False, False)
+        encoder = make({}, *settings)
         return "".join(encoder(value, 0))
 
     try:

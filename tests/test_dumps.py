@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import uuid
 
 import pytest
 from hypothesis import given
@@ -73,17 +74,36 @@ def another_encoder(*args):
 
 @pytest.mark.parametrize(
     "absent",
-    [None, lambda: None, another_encoder],
-    ids=["absent", "with other arguments", "with other results"],
+    [None, lambda: None, another_encoder, ...],
+    ids=["None", "with other arguments", "with other results", "absent"],
 )
 def test_without_the_c_encoder_json_does_it(monkeypatch, absent):
     assert not hasattr(module._standard_dumps(), "__func__")
-    monkeypatch.setattr(json.encoder, "c_make_encoder", absent)
+    if absent is ...:
+        monkeypatch.delattr(json.encoder, "c_make_encoder")
+    else:
+        monkeypatch.setattr(json.encoder, "c_make_encoder", absent)
     dumps = module._standard_dumps()
     assert dumps.__func__ is json.JSONEncoder.encode
+    assert vars(dumps.__self__) == vars(PLAIN.__self__)
     monkeypatch.undo()
     for value in ([{"ü": 0.5, "b": [1, "\n"]}], [math.nan], {1: object()}):
         assert outcome(dumps, value) == outcome(PLAIN, value)
+
+
+def test_the_c_encoder_is_called_as_json_calls_it(monkeypatch):
+    calls = []
+
+    def make(markers, default, *settings):
+        def encode(value, level):
+            calls.append((dict(markers), default.__func__, settings, level))
+            return tuple('[{"":0.5}]')
+
+        return encode
+
+    monkeypatch.setattr(json.encoder, "c_make_encoder", make)
+    assert PLAIN([{"": 0.5}]) == module._standard_dumps()([{"": 0.5}]) == '[{"":0.5}]'
+    assert calls[0] == calls[1] == calls[2]
 
 
 @given(values)
@@ -128,17 +148,44 @@ def test_without_orjson_json_does_it(monkeypatch):
     assert dumps({"a": ["ü", 2**80]}) == '{"a":["ü",1208925819614629174706176]}'
 
 
+class Named(str):
+    """A str whose own methods mislead."""
+
+    def __str__(self):
+        return "STR"
+
+
+@pytest.mark.parametrize("made", ["ü", "ü".encode(), Named("ü")], ids=repr)
+def test_what_dumps_makes_is_plain_text(made):
+    text = module.data_text([1], lambda value: made)
+    assert (text, type(text)) == ("ü", str)
+    assert type(module.plain_text(Named("ü"))) is str
+    assert module.plain_text("ü") == "ü"
+
+
 class Unspeakable(Exception):
     def __str__(self):
         raise RuntimeError
 
 
-def test_an_error_that_cannot_be_told_is_named():
-    def dumps(value):
-        raise Unspeakable
+TOLD = [
+    (ValueError("odd"), "ValueError: odd"),
+    (Unspeakable(), "Unspeakable"),
+    (KeyError("k"), "KeyError: 'k'"),
+]
 
-    with pytest.raises(EventError, match=r"can serialise \(Unspeakable\)"):
-        module.data_text(1, dumps)
+
+@pytest.mark.parametrize(("error", "told"), TOLD, ids=[told for _, told in TOLD])
+def test_what_dumps_raises_is_told_with_the_value(error, told):
+    def dumps(value):
+        raise error
+
+    with pytest.raises(EventError) as caught:
+        module.data_text([1], dumps)
+    assert str(caught.value) == (
+        f"data is [1]: expected a str, or a value that dumps can serialise ({told})"
+    )
+    assert caught.value.__cause__ is error
 
 
 def test_orjson_is_used_where_it_is_installed(monkeypatch):
@@ -147,3 +194,10 @@ def test_orjson_is_used_where_it_is_installed(monkeypatch):
     monkeypatch.setattr(orjson, "dumps", lambda value: given_to_it.append(value) or b"[7]")
     assert module.data_text([1], None) == "[7]"
     assert given_to_it == [[1]]
+
+
+def test_what_orjson_alone_serialises_is_sent_also_beside_null():
+    pytest.importorskip("orjson")
+    number = uuid.UUID(int=7)
+    text = module.data_text([None, {"id": number}], None)
+    assert text == '[null,{"id":"00000000-0000-0000-0000-000000000007"}]'

@@ -137,6 +137,25 @@ def test_what_cannot_be_sent_is_refused_with_the_value_and_the_fix(fields, messa
         Event.from_mapping(fields)
 
 
+SURROGATES = [
+    ({"comment": "one\ntwo \ud800\nthree"}, "comment is 'two \\ud800'"),
+    ({"data": "x", "event": "a\ud800b"}, "event is 'a\\ud800b'"),
+    ({"data": "x", "event": "e", "id": "\ud800"}, "id is '\\ud800'"),
+    ({"id": "i", "data": "one\ntwo \udfff: x\nthree"}, "data is 'two \\udfff: x'"),
+    ({"data": "\ud800"}, "data is '\\ud800'"),
+]
+
+
+@pytest.mark.parametrize(("fields", "told"), SURROGATES, ids=[told for _, told in SURROGATES])
+def test_a_lone_surrogate_is_told_with_its_field_and_its_line(fields, told):
+    for make in (encode, Event.from_mapping, lambda fields: Event(**fields)):
+        with pytest.raises(EventError) as caught:
+            make(fields)
+        assert str(caught.value) == (
+            f"{told}: expected text without lone surrogates (UTF-8 has no form)"
+        )
+
+
 @pytest.mark.parametrize("item", ["text", b"bytes", None, 7, [("data", "x")]], ids=repr)
 def test_what_is_no_mapping_is_refused(item):
     with pytest.raises(EventError, match="expected an Event or a mapping"):
