@@ -257,9 +257,7 @@ def test_code_after_the_apps_own_end_event_still_runs(caplog):
 
 def test_no_end_event_is_written_into_a_half_sent_event(caplog):
     assert frames(b"data: x\n", end_event="close") == [b"data: x\n"]
-    assert caplog.messages == [
-        "no end event was sent: the relayed bytes stopped inside an event"
-    ]
+    assert caplog.messages == ["no end event was sent: the relayed bytes stopped inside an event"]
 
 
 def test_a_failure_before_the_first_frame_is_raised():
