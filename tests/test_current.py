@@ -9,6 +9,17 @@ from sse_middleware.current import CurrentStream, showing
 from sse_middleware.errors import OptionError
 from sse_middleware.framing import Framing
 
+FLAGS = [
+    "disconnected",
+    "ended",
+    "failed",
+    "has_callbacks",
+    "has_event_stream",
+    "has_sent_id",
+    "is_final",
+    "is_resumable",
+]
+
 
 def test_outside_a_request_it_is_inert():
     called = []
@@ -24,8 +35,8 @@ def test_at_first_nothing_was_sent_and_nothing_happened():
     stream = CurrentStream()
     seen = (stream.last_event_id, stream.frames_sent, stream.bytes_sent, stream.framing)
     assert seen == ("", 0, 0, None)
-    for flag in (stream.has_sent_id, stream.has_callbacks, stream.disconnected, stream.is_open()):
-        assert flag is False
+    assert (stream.first_frame, stream.is_open()) == (None, False)
+    assert [name for name in FLAGS if getattr(stream, name) is not False] == []
 
 
 def test_what_the_middleware_knows_of_the_request_is_kept():
