@@ -131,7 +131,7 @@ class Serving:
     def __next__(self) -> Any:
         while True:
             version = self._hand.version
-            if not self._stream.ended:
+            if not (self._is_over or self._stream.ended):
                 self._end_in_time()
             if self._is_over:
                 raise StopIteration
@@ -182,7 +182,7 @@ class Serving:
         if self._answer.is_stream:
             self._stream.frames_sent += frames
             self._stream.bytes_sent += len(data)
-            self._tail = (self._tail + data)[-4:] if len(data) < 4 else data[-4:]
+            self._tail = (self._tail + data[-4:])[-4:]
             self._rest()
         return data
 

@@ -27,7 +27,6 @@ class Job:
         self._call = call
         self._context = context
         self._greenlet: Any = None
-        self.is_done = False
 
     def run(self) -> None:
         """For the worker: make the call, in the context of whoever submitted it."""
@@ -98,7 +97,6 @@ class Workers:
             self._done(job)
 
     def _done(self, job: Job) -> None:
-        job.is_done = True
         self._running.discard(job)
         self._beside.discard(job)
 

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import logging
 import sqlite3
+import sys
 import threading
 from queue import Empty, Queue
 from wsgiref.util import setup_testing_defaults
@@ -15,8 +16,15 @@ from wsgiref.validate import validator
 import pytest
 
 from sse_middleware import EventParser, SSEMiddleware, current_stream, event_stream, worker
+from sse_middleware.current import CurrentStream
 from sse_middleware.errors import EventError, ResponseError
 from sse_middleware.handover import Handover
+from sse_middleware.registry import Registry
+from sse_middleware.remote import RemoteAnswer
+from sse_middleware.response import LaterFile
+from sse_middleware.resume.keeping import Unkept
+from sse_middleware.serving import Pace, Serving
+from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing.clock import VirtualClock
 
 HTML = [("Content-Type", "text/html")]
@@ -981,6 +989,374 @@ def test_the_connection_is_watched_no_longer_than_the_response_lasts(body, monke
     list(reader.body)
     getattr(reader.body, "close", lambda: None)()
     assert probe.stopped == 1
+
+
+# --- the server's thread alone: what the worker has made is put there by the test
+
+
+class Job:
+    killed = 0
+
+    def kill(self):
+        self.killed += 1
+
+
+class Watcher(Observer):
+    """Notes of which stream it was told."""
+
+    def __init__(self):
+        super().__init__()
+        self.streams = []
+
+    def heartbeat(self, stream):
+        self.streams.append(stream)
+        super().heartbeat(stream)
+
+
+class Lingering(Unkept):
+    """A keeper that notes what it is told, and lets the app go on if it is to."""
+
+    def __init__(self, *, goes_on=False):
+        self.told, self._goes_on = [], goes_on
+
+    def discard(self):
+        self.told.append("discard")
+
+    def linger(self, clock, beside, stop):
+        self.told.append((clock, beside))
+        self.stop = stop
+        return self._goes_on
+
+
+class OnClock(VirtualClock):
+    """Notes until when it was waited on; then ``meanwhile()`` happens."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits, self.meanwhile = [], lambda: None
+
+    def wait(self, signal, until_s):
+        self.waits.append(until_s)
+        self.meanwhile()
+        return True
+
+
+class Served:
+    """A `Serving` and its parts; of a stream that the app has opened, unless that is left out."""
+
+    def __init__(self, *, heartbeat=15.0, max_age=None, probe=None, keeper=None, opens=True):
+        self.clock, self.stream, self.job = OnClock(), CurrentStream(), Job()
+        self.clock.advance(100)
+        self.keeper = keeper or Unkept()
+        self.hand = Handover(ThreadSignal(), ThreadSignal())
+        self.answer = RemoteAnswer(self.hand, self.clock, True)
+        self.observer, self.told, self.ran = Watcher(), [], []
+        self.registry = Registry(self.observer)
+        pace = Pace(self.clock, heartbeat, max_age)
+        parts = (self.hand, self.answer, self.stream, pace, probe, self.registry)
+        self.serving = Serving(*parts, self.beside, self.keeper)
+        self.serving.job = self.job
+        if opens:
+            self.answer.start_response("200 OK", SSE)
+            self.answer.forward()
+            self.answer.ready(is_stream=True)
+            assert self.begin() is self.serving
+
+    def beside(self, call):
+        self.ran.append(call)
+
+    def begin(self):
+        return self.serving.begin(lambda *args: self.told.append(args))
+
+    def next(self):
+        return next(self.serving, None)
+
+    @property
+    def reasons(self):
+        """Why it was closed, as the observer heard it, after it was opened."""
+        assert self.observer.told[0] == "opened"
+        return [reason for reason in self.observer.told[1:] if reason != "heartbeat"]
+
+
+ENDS = {
+    "all was sent": (True, False, [], "end"),
+    "all was sent, of a failure": (True, True, [], "error"),
+    "some was not": (True, False, [b"a"], "disconnect"),
+    "the app had more to say": (False, False, [], "disconnect"),
+}
+
+
+@pytest.mark.parametrize(("ended", "failed", "left", "reason"), ENDS.values(), ids=ENDS)
+def test_why_a_stream_was_closed_by_its_server(ended, failed, left, reason):
+    served = Served()
+    served.stream.ended, served.stream.failed = ended, failed
+    for item in left:
+        served.hand.put(item)
+    served.serving.close()
+    served.serving.close()
+    assert served.reasons == [reason]
+    assert served.hand.is_cancelled
+    assert served.next() is None
+    is_left = reason == "disconnect"
+    assert (served.stream.disconnected, served.job.killed) == (is_left, int(is_left))
+
+
+@pytest.mark.parametrize(
+    ("ended", "failed", "given_up", "reason"),
+    [
+        (True, False, False, "end"),
+        (True, True, False, "error"),
+        (True, False, True, "disconnect"),
+        (False, False, True, "disconnect"),
+    ],
+)
+def test_why_a_stream_came_to_its_end(ended, failed, given_up, reason):
+    served = Served()
+    served.hand.put(b"data: a\n\n")
+    served.stream.ended, served.stream.failed = ended, failed
+    served.hand.finish()
+    if given_up:
+        served.hand.cancel()
+    assert served.next() == (b"data: a\n\n" if ended else None)
+    assert served.next() is None
+    assert served.reasons == [reason]
+    assert served.hand.is_cancelled is given_up
+
+
+@pytest.mark.parametrize("error", [KeyError("planned"), SystemExit("planned")], ids=repr)
+def test_what_ended_a_stream_is_raised_once_and_is_its_reason(error):
+    served = Served()
+    served.hand.finish(error)
+    with pytest.raises((KeyError, ResponseError)) as caught:
+        served.next()
+    if isinstance(error, KeyError):
+        assert caught.value is error
+    else:
+        assert str(caught.value) == "the app raised SystemExit"
+        assert caught.value.__cause__ is error
+    assert served.reasons == ["error"]
+    assert served.next() is None
+
+
+def test_a_response_that_is_dropped_is_closed_unless_it_is_over():
+    served = Served()
+    served.serving = None
+    assert served.reasons == ["disconnect"]
+    assert served.hand.is_cancelled
+    served = Served()
+    served.hand.finish()
+    assert served.next() is None
+    served.serving = None
+    assert served.reasons == ["end"]
+    assert not served.hand.is_cancelled
+
+
+def test_a_response_that_the_end_of_the_process_drops_is_left_alone(monkeypatch):
+    served = Served()
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    served.serving = None
+    assert served.reasons == []
+
+
+def test_frames_and_bytes_that_were_sent_are_counted_on_streams_alone():
+    served = Served()
+    for item in (b"data: a\n\n", b"data: bc\n\n"):
+        served.hand.put(item)
+    served.next()
+    served.hand.put(b"data: d\n\n")
+    served.next()
+    assert (served.stream.frames_sent, served.stream.bytes_sent) == (3, 28)
+    page = Served(opens=False)
+    page.answer.start_response("200 OK", HTML)
+    page.answer.forward()
+    page.answer.ready()
+    page.begin()
+    page.hand.put(b"a page")
+    assert page.next() == b"a page"
+    assert (page.stream.frames_sent, page.observer.told) == (0, [])
+    page.clock.advance(1000)
+    page.clock.meanwhile = lambda: page.hand.put(b"its end")
+    assert page.next() == b"its end"
+    assert page.clock.waits == [None]
+
+
+TAILS = {
+    "a frame": ([b"data: a\n\n"], True),
+    "half a frame": ([b"data: a\n"], False),
+    "a frame in two": ([b"data: a\n", b"\n"], True),
+    "a frame in pieces": ([b"data: a", b"\r", b"\n", b"\r", b"\n"], True),
+    "one of them is missing": ([b"data: a\r\n\r\n", b":", b"\r", b"\n"], False),
+    "a long one, of CR": ([b"data: a\r", b"\r"], True),
+    "another begun": ([b"data: a\n\n", b"d"], False),
+}
+
+
+@pytest.mark.parametrize(("pieces", "is_between"), TAILS.values(), ids=TAILS)
+def test_a_stream_ends_and_is_kept_alive_between_events_alone(pieces, is_between):
+    served = Served()
+    for piece in pieces:
+        served.hand.put(piece)
+        assert served.next() == piece
+    served.clock.advance(15)
+    served.clock.meanwhile = lambda: served.hand.put(b"more")
+    assert served.next() == (b": \n\n" if is_between else b"more")
+    if is_between:
+        served.registry.is_draining = True
+        served.hand.put(b"more")
+        assert served.next() is None
+        assert served.reasons == ["drain"]
+
+
+@pytest.mark.parametrize(("has_sent_id", "comment"), [(False, b": \n\n"), (True, b":\n")])
+def test_a_heartbeat_is_told_of_and_the_next_is_a_whole_one_away(has_sent_id, comment):
+    served = Served(heartbeat=15.0)
+    served.stream.has_sent_id = has_sent_id
+    served.hand.put(b"data: a\n\n")
+    served.next()
+    served.clock.meanwhile = lambda: served.clock.advance(15)
+    assert [served.next(), served.next()] == [comment, comment]
+    assert served.clock.waits == [115, 130]
+    assert served.observer.streams == [served.stream] * 2
+    assert served.stream.frames_sent == 1
+
+
+def test_without_a_heartbeat_nothing_is_waited_for_but_the_app():
+    served = Served(heartbeat=None)
+    served.hand.put(b"data: a\n\n")
+    served.next()
+    served.clock.meanwhile = lambda: served.hand.put(b"data: b\n\n")
+    assert served.next() == b"data: b\n\n"
+    assert served.clock.waits == [None]
+
+
+class Asked(Probe):
+    """A probe that notes when it was asked; the client has left at ``left_at``."""
+
+    def __init__(self, clock_of, every_s, left_at):
+        self.asked, self.looks_every_s = [], every_s
+        self._clock_of, self._left_at = clock_of, left_at
+
+    def has_left(self):
+        self.asked.append(self._clock_of().monotonic())
+        return self.asked[-1] >= self._left_at
+
+
+@pytest.mark.parametrize(
+    ("every_s", "waits", "asked"),
+    [
+        (1.0, [101, 101, 102, 102], [101, 102]),
+        (None, [115, 115, 115], [100, 100.5, 101, 101.5]),
+    ],
+    ids=["polled", "told"],
+)
+def test_a_client_is_looked_for_in_time_and_then_left_alone(every_s, waits, asked):
+    probe = Asked(lambda: served.clock, every_s, 102 if every_s else 101.5)
+    served = Served(probe=probe)
+    probe.asked.clear()
+    served.hand.put(b"data: a\n\n")
+    served.next()
+    probe.asked.clear()
+    served.clock.meanwhile = lambda: served.clock.advance(0.5)
+    assert served.next() is None
+    assert served.reasons == ["disconnect"]
+    assert (served.clock.waits, probe.asked, probe.stopped) == (waits, asked, 1)
+    served.serving.close()
+    assert probe.stopped == 1
+
+
+def test_a_client_that_left_before_the_answer_is_told_to_the_app():
+    served = Served(opens=False, probe=Asked(lambda: served.clock, None, 0))
+    assert list(served.begin()) == []
+    assert served.told == [("204 No Content", [])]
+    assert (served.stream.disconnected, served.job.killed) == (True, 1)
+    assert served.hand.is_cancelled
+    assert served.observer.told == []
+
+
+def test_an_answer_that_never_comes_is_said():
+    served = Served(opens=False)
+    served.hand.finish()
+    with pytest.raises(ResponseError) as caught:
+        served.begin()
+    assert str(caught.value) == "the app ended without an answer"
+    assert served.hand.is_cancelled
+
+
+def test_a_whole_body_is_the_servers_and_its_stream_is_over():
+    served = Served(opens=False, probe=Probe())
+    probe = served.serving._probe
+    served.answer.start_response("200 OK", HTML)
+    served.answer.forward()
+    served.answer.ready(whole=[b"a page"])
+    assert served.begin() == [b"a page"]
+    served.serving.close()
+    assert (served.stream.disconnected, probe.stopped) == (False, 1)
+    assert served.told == [("200 OK", HTML)]
+
+
+def test_a_file_that_only_the_servers_thread_can_wrap_is_wrapped_there():
+    class Later(LaterFile):
+        wrap = staticmethod(lambda file, block_size: [file, block_size])
+
+    served = Served(opens=False)
+    served.answer.start_response("200 OK", HTML)
+    served.answer.forward()
+    served.answer.ready(whole=Later("file", 7))
+    assert served.begin() == ["file", 7]
+
+
+def test_a_declared_stream_is_waited_for_until_it_may_be_opened():
+    served = Served(opens=False, heartbeat=15.0)
+    served.clock.meanwhile = lambda: served.clock.advance(0.5)
+    served.answer.start_response("200 OK", SSE)
+    assert served.begin() is served.serving
+    assert served.clock.waits == [101, 101]
+    assert served.next() == b": \n\n"
+    assert served.next() == b": \n\n"
+    assert served.clock.waits[2:] == [116] * 30
+
+
+def test_a_stream_ends_at_its_age(monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda low, high: (low + high) / 2)
+    served = Served(heartbeat=None, max_age=100)
+    served.clock.meanwhile = lambda: served.clock.advance(94.5)
+    assert served.next() is None
+    assert served.clock.waits == [195, 195]
+    assert served.reasons == ["max_age"]
+
+
+def test_the_app_is_killed_before_its_callbacks_run_beside():
+    served = Served(keeper=Lingering())
+    heard = []
+    served.stream.on_disconnect(lambda: heard.append(served.job.killed))
+    served.serving.close()
+    assert served.keeper.told == [(served.clock, served.beside), "discard"]
+    assert (heard, served.stream.disconnected) == ([], True)
+    (call,) = served.ran
+    call()
+    assert heard == [1]
+
+
+def test_an_app_without_callbacks_has_nothing_run_beside():
+    served = Served()
+    served.serving.close()
+    assert served.ran == []
+    unstarted = Served()
+    unstarted.serving.job = None
+    unstarted.serving.close()
+    assert unstarted.stream.disconnected
+
+
+def test_an_app_that_may_go_on_is_stopped_when_its_keeper_says_so():
+    served = Served(keeper=Lingering(goes_on=True))
+    served.serving.close()
+    assert served.reasons == ["disconnect"]
+    assert served.hand.is_cancelled
+    assert (served.stream.disconnected, served.job.killed) == (False, 0)
+    assert served.next() is None
+    served.keeper.stop()
+    assert (served.stream.disconnected, served.job.killed) == (True, 1)
+    assert served.keeper.told[1:] == ["discard"], "it lingers once, also where it is asked again"
 
 
 # --- too many
