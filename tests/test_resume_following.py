@@ -887,6 +887,25 @@ def test_a_client_that_was_sent_nothing_stops_the_app_at_once():
     assert not log._streams
 
 
+def test_a_stream_whose_client_leaves_while_it_is_opened_is_forgotten():
+    opening, left = threading.Event(), threading.Event()
+
+    class SlowLog(MemoryLog):
+        def open(self, name, head):
+            opening.set()
+            assert left.wait(DEADLINE_S), "the client did not leave"
+            return super().open(name, head)
+
+    log = SlowLog(owner=None)
+    source = Source({"data": "a"})
+    connection = connect(wrapped(source, log), validate=False)
+    assert opening.wait(DEADLINE_S), "no stream was opened"
+    connection.leave()
+    left.set()
+    assert source.left.wait(DEADLINE_S), "the app goes on"
+    assert not log._streams
+
+
 def test_after_a_number_the_heartbeat_has_no_blank_line():
     clock = VirtualClock()
     connection = connect(wrapped(Source({"data": "a"}), clock=clock))

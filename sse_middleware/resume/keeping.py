@@ -152,6 +152,8 @@ class Keeper(Unkept):
         if not self._number:
             head = json.dumps(_shown_again(*self._head()))
             self._writer = self._guard.open(self._address.name(self._stream_id), head)
+            if not self._goes_on:  # it was given up while it was opened
+                self.discard()
         self._number += 1
         frame = numbered(block, f"{self._stream_id}-{self._number}")
         self._stream.has_sent_id = True
