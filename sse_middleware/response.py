@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 from sse_middleware.errors import ResponseError, shown
 from sse_middleware.headers import Headers, find_header
 
-__all__ = ["Answer", "Body", "Environ", "LaterFile", "StartResponse", "WSGIApp"]
+__all__ = ["Answer", "Body", "Environ", "LaterFile", "StartResponse", "WSGIApp", "close"]
 
 Environ = Dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -101,9 +101,7 @@ class LaterFile:
 
     def close(self) -> None:
         """Close the file, if it can be."""
-        close = getattr(self._file, "close", None)
-        if close is not None:
-            close()
+        close(self._file)
 
 
 _WHOLE = (list, tuple, str, bytes)
@@ -174,6 +172,11 @@ class Body:
         """Close the app's iterable; once, however often it is called."""
         iterable, self._iterable = self._iterable, ()
         self._items, self._held = iter(()), []  # web.py's has no close(): letting go ends it
-        close = getattr(iterable, "close", None)
-        if close is not None:
-            close()
+        close(iterable)
+
+
+def close(iterable: Any) -> None:
+    """Close what an app returned, if it can be: a list, for one, cannot."""
+    closing = getattr(iterable, "close", None)
+    if closing is not None:
+        closing()

@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
-from sse_middleware.response import Environ, StartResponse, WSGIApp
+from sse_middleware.response import Environ, StartResponse, WSGIApp, close
 
 __all__ = ["Connections"]
 
@@ -71,9 +71,7 @@ class _Watched:
     def close(self) -> None:
         """Tell whoever counts the connections, and close what was wrapped."""
         self._on_close()
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        close(self._body)
 
 
 def _find_connection(environ: Environ) -> Optional[Any]:

@@ -15,6 +15,7 @@ from sse_middleware.errors import EventError
 from sse_middleware.event import Event
 from sse_middleware.framing import Framing
 from sse_middleware.headers import is_event_stream, stream_headers
+from sse_middleware.response import close
 from sse_middleware.stream import event_stream
 
 __all__ = ["SSEPlugin", "adapt"]
@@ -145,7 +146,7 @@ class _Cast:
         if framing is None or not self._may_hold_events(out):
             return self._cast(out)
         if self._bottle.request.method == "HEAD":
-            _close(out)  # unrun: an answer that nobody will read may cost money
+            close(out)  # unrun: an answer that nobody will read may cost money
             return []
         return self._cast(self._framed(out, framing))
 
@@ -173,7 +174,7 @@ class _Cast:
             _log.exception("an event was refused")  # Bottle would keep the reason to itself
             raise
         finally:
-            _close(out)
+            close(out)
 
     def _is_event(self, first: Any, framing: Framing) -> bool:
         if isinstance(first, (bytes, self._bottle.BaseResponse)):
@@ -197,9 +198,3 @@ class _Cast:
         for name, value in wanted:
             if name != "Set-Cookie":
                 response.add_header(name, value)
-
-
-def _close(iterable: Any) -> None:
-    close = getattr(iterable, "close", None)
-    if close is not None:
-        close()

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, List, Optional
 
 from sse_middleware.errors import ResponseError, shown
 from sse_middleware.remote import run_request
-from sse_middleware.response import Environ, WSGIApp
+from sse_middleware.response import Environ, WSGIApp, close
 from sse_middleware.testing._stacks import where
 from sse_middleware.testing._steps import Answer
 
@@ -67,9 +67,7 @@ class InProcess:
 
     def close(self) -> None:
         """Close the app's iterable."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        close(self._body)
 
     def leave(self) -> None:
         """Tell a middleware that waits for its app. Any other app hears of it when it is closed."""

@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator, List, Optional
 from weakref import WeakSet
 
 from sse_middleware.errors import FramingError, OptionError, shown
-from sse_middleware.response import Environ, StartResponse, WSGIApp
+from sse_middleware.response import Environ, StartResponse, WSGIApp, close
 from sse_middleware.testing._framing_problem import Problem, checked_profile
 from sse_middleware.testing._framing_seam import Seam
 from sse_middleware.testing._framing_stream import StreamCheck
@@ -62,7 +62,7 @@ class FramingLint:
             if seam.leaves(body):
                 return body  # type: ignore[no-any-return]
         except BaseException:
-            _close(body)
+            close(body)
             raise
         checked = _CheckedBody(seam, body, self._fail)
         self._bodies.add(checked)
@@ -122,7 +122,7 @@ class _CheckedBody:
         if self._is_closed and self._seam.is_stream:
             self._fail([Problem("SSE407", "in close()", "the second call")])
         self._is_closed = True
-        _close(self._body)
+        close(self._body)
 
     def found_open(self) -> List[Problem]:
         """That nobody has closed it, if it is so; told once."""
@@ -133,9 +133,3 @@ class _CheckedBody:
 
     def __del__(self) -> None:
         self._fail(self.found_open())
-
-
-def _close(body: Any) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
