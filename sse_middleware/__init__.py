@@ -40,4 +40,4 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> "List[str]":
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -258,3 +258,10 @@ def test_the_docstring_of_a_package_says_where_each_of_its_modules_belongs(name)
     package = importlib.import_module(f"sse_middleware.{name}")
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     assert modules - {"recordings"} <= set(re.findall(r"``(\w+)``", package.__doc__))
+
+
+@pytest.mark.parametrize("name", ["sse_middleware", "sse_middleware.testing"])
+def test_what_a_package_shows_is_what_is_public(name):
+    package = importlib.import_module(name)
+    assert dir(package) == sorted(package.__all__)
+    assert all(hasattr(package, public) for public in package.__all__)
