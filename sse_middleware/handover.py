@@ -148,6 +148,8 @@ class Handover:
         if self._on_demand:
             self._wanted = self._taken + 1  # a total: asking twice for an item is asking once
             self._wake_putter()
+        # The flag first, then the look; who puts changes the version first, then looks at the flag.
+        # So of two that do it at once one sees the other, and no item waits beside a taker.
         self._is_taker_waiting = True
         return self.version != version or clock.wait(self._filled, until_s)
 

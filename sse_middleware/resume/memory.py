@@ -143,9 +143,11 @@ class MemoryLog:
 
     def followed_s(self, frames: Frames) -> float:
         """Seconds for which a stream is wanted still."""
-        if frames.followers or frames.left_at is None:
-            return self.linger_s if frames.followers else 0.0
-        return max(0.0, frames.left_at + self.linger_s - self._clock.monotonic())
+        with self._lock:  # else a reader that is just leaving may be counted neither way
+            followers, left_at = frames.followers, frames.left_at
+        if followers or left_at is None:
+            return self.linger_s if followers else 0.0
+        return max(0.0, left_at + self.linger_s - self._clock.monotonic())
 
     def left(self, place: Place) -> None:
         """For a reader: it follows no more."""
