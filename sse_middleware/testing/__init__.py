@@ -14,7 +14,8 @@ Where things are; a module with an underscore is a part of those on its line:
   ``_httpx_front`` (``_async_wait``) and ``_responses_front``, over ``wire`` and ``_playback``.
 - ``recorder``: a proxy. ``_passage`` passes a request on, with ``_forwarding``, ``_transport`` and
   ``_lookout``; ``_take`` keeps the answer, without what ``_redact`` and ``_secrets`` find.
-- ``_request_reading`` and ``_chunked``: HTTP/1.1 as both servers read it; ``_proxies``: past them.
+- ``_request_reading`` and ``_chunked``: HTTP/1.1 as both servers read it; ``_hosts``: which pages
+  may ask them; ``_proxies``: past those of the environment.
 - ``client`` and ``webtest``: ``_open_stream`` is what a test reads; ``_steps`` is its thread, which
   asks an app (``_in_process``) or a server (``_socket``); ``_comments``, ``_stacks`` and
   ``_telling`` are for what it tells.
