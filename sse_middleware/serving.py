@@ -42,7 +42,7 @@ class Pace(NamedTuple):
         """
         if self.max_age_s is None:
             return None
-        return self.clock.monotonic() + self.max_age_s * random.uniform(0.9, 1.0)
+        return self.clock.monotonic() + self.max_age_s * random.uniform(0.9, 1.0)  # nosec B311
 
 
 class Serving:

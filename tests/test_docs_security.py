@@ -3,16 +3,21 @@
 import ast
 import inspect
 import logging
+import os
 import re
+import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from sse_middleware import EventParser, SSEMiddleware, handover
-from sse_middleware.cli import main
+from sse_middleware import EventParser, SSEMiddleware, cli, handover
+from sse_middleware.cli.servers import SERVERS
 from sse_middleware.relay import frames
 from sse_middleware.resume import MemoryLog, commands, keeping
+from sse_middleware.testing import FakeUpstream, Recording
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
@@ -113,12 +118,69 @@ def test_the_log_never_holds_what_was_sent_either_way(caplog):
     assert re.findall(r"\w+-text", caplog.text) == []
 
 
+COMMANDS = {
+    "demo": [],
+    "record": ["--upstream", "http://127.0.0.1:9/v1", "--out", "out"],
+    "replay": ["recordings"],
+    "serve": ["hello:app"],
+}
+LISTENING = "0A"  # in /proc/net/tcp
+LOOPBACK = "0100007F"
+
+
+def sockets_of(group):
+    """The inodes of the sockets that the processes of a group have open."""
+    for path in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):  # the process has ended meanwhile
+            if os.getpgid(int(path.parent.name)) != group:
+                continue
+            for link in list(path.iterdir()):
+                with suppress(OSError):  # the one that lists them is among them
+                    yield from re.findall(r"socket:\[(\d+)\]", os.readlink(str(link)))
+
+
+def listening_at(group):
+    """The addresses at which the processes of a group listen, as the kernel has them."""
+    inodes = set(sockets_of(group))
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == LISTENING and inode in inodes:
+                yield local
+
+
+def test_every_command_that_listens_is_named():
+    named = re.findall(r"`(\w+)`", SECTIONS["The commands"].split("listen on")[0])
+    assert sorted(named) == sorted(COMMANDS)
+    for command in set(cli.COMMANDS) - set(named):
+        assert "add_address" not in inspect.getsource(import_module(f"{cli.__name__}.{command}"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/net/tcp is Linux's")
 @pytest.mark.parametrize(
-    "command", re.findall(r"`(\w+)`", SECTIONS["The commands"].split("listen on")[0])
+    ("command", "server"),
+    [("demo", "waitress"), *(("serve", name) for name in SERVERS), ("record", ""), ("replay", "")],
 )
-def test_every_command_that_listens_does_so_on_this_machine_alone(command, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert not ended.value.code, f"there is no command {command}"
-    told = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"--host HOST [^(]*\(127\.0\.0\.1\)", told)
+def test_every_command_that_listens_does_so_on_this_machine_alone(
+    command, server, start_command, tmp_path
+):
+    for needed in filter(None, [server, *(["flask", "requests"] if command == "demo" else [])]):
+        pytest.importorskip(needed)
+    (tmp_path / "hello.py").write_text("def app(environ, start_response): ...")
+    (tmp_path / "recordings").mkdir()
+    Recording(b"data: 1\n\n").save(tmp_path / "recordings" / "a.sse")
+    options = ["--server", server] if server else []
+    started = start_command(command, *COMMANDS[command], *options, "--port", "0")
+    assert any("http://127.0.0.1:" in line for line in iter(started.line, None))
+    found = list(listening_at(started.process.pid))
+    assert found, "nothing listens"
+    assert {place.partition(":")[0] for place in found} == {LOOPBACK}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/net/tcp is Linux's")
+def test_the_fake_upstream_listens_on_this_machine_alone():
+    with FakeUpstream().serve() as url:
+        port = f"{int(url.split(':')[2].partition('/')[0]):04X}"
+        assert [place for place in listening_at(os.getpgrp()) if place.endswith(port)] == [
+            f"{LOOPBACK}:{port}"
+        ]

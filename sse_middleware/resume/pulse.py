@@ -100,7 +100,7 @@ class Pulse:
                 self._renew()
                 self.tidy()
                 self._refresh_due()
-            except Exception:
+            except Exception:  # nosec B112
                 continue  # who writes or reads meanwhile finds out, and says so
 
     def _goes_on(self) -> bool:

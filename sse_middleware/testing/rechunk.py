@@ -119,11 +119,11 @@ def _before_blank_lines(body: bytes) -> Iterator[int]:
 
 
 def _random_cuts(seed: int, size_bytes: int) -> Iterator[int]:
-    random = Random(seed)
+    made = Random(seed)  # nosec B311
     at = 0
     while at < size_bytes:
         # Of Python's random numbers only these are promised to stay the same in each version.
-        at += 1 + int(random.random() * _LARGEST_SEEDED_BYTES)
+        at += 1 + int(made.random() * _LARGEST_SEEDED_BYTES)
         yield at
 
 
