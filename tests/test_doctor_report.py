@@ -1,6 +1,7 @@
 """sse_middleware.doctor.report and report_json: what is shown, and what never is."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_a_right_stream_in_words(raw_server):
     events = steps(b"retry: 300\nid: 1\ndata: a\n\n", b":beat\n", b"data: b\n\n", END)
     told = report_lines(seen(raw_server, events, STOP))
     assert told[0].startswith("GET http://127.0.0.1:")
-    assert told[1].startswith("  200 OK (HTTP/1.1), headers after 0.0")
+    assert re.fullmatch(r"  200 OK \(HTTP/1\.1\), headers after \d\.\d{3} s", told[1])
     assert told[2:6] == [
         "  Content-Type: text/event-stream; charset=utf-8",
         "  Cache-Control: no-cache, no-transform",
@@ -54,11 +55,13 @@ def test_a_right_stream_in_words(raw_server):
         "close     sse:end   ''",
         "(ended with the connection)",
     ]
-    assert told[14:17] == [
-        "Arrival:     one by one",
-        "Compression: none",
-        "Heartbeats:  1 comment, the soonest after 0.1 s of silence; the longest silence was 0.1 s",
-    ]
+    assert told[14:16] == ["Arrival:     one by one", "Compression: none"]
+    soonest, longest = re.fullmatch(
+        r"Heartbeats:  1 comment, the soonest after (\d\.\d) s of silence; "
+        r"the longest silence was (\d\.\d) s",
+        told[16],
+    ).groups()
+    assert float(soonest) <= float(longest)
     assert told[17:] == [
         "Retry:       300 ms",
         "Asked again: with Last-Event-ID 'sse:end': 204, so an EventSource stops",
