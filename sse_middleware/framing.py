@@ -73,7 +73,7 @@ def with_end_id(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**fields, "id": END_ID}
 
 
-def generic_error(error: Exception, error_id: str) -> Mapping[str, Any]:
+def generic_error(error_id: str) -> Mapping[str, Any]:
     """What a client may know of a failure: where it was logged, in the form that OpenAI uses."""
     told = {"message": "The stream failed.", "type": "stream_error", "code": error_id}
     return {"event": "error", "data": {"error": told}}

@@ -231,7 +231,7 @@ class EventStream:
                 return fields if encode(fields, dumps=self._dumps) else None
             except Exception:
                 _log.exception("error_event failed; the generic event is sent instead")
-        return generic_error(error, error_id)
+        return generic_error(error_id)
 
     def _close_quietly(self) -> None:
         try:

@@ -317,6 +317,7 @@ def test_the_repr_shows_what_is_set_and_makes_the_event_again():
     assert repr(event) == "Event('a\\n', event='e', id='1', retry=2, comment='c')"
     assert eval(repr(event)) == event
     assert repr(Event()) == "Event()"
+    assert event.last_event_id == ""
 
 
 def test_events_can_be_copied_pickled_and_replaced():

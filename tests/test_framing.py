@@ -75,4 +75,4 @@ def test_the_end_of_a_stream_has_the_id_of_the_end_or_none_of_its_own():
 
 def test_the_error_that_a_client_is_told_has_the_form_of_openais():
     told = {"message": "The stream failed.", "type": "stream_error", "code": "c0de"}
-    assert generic_error(KeyError("secret"), "c0de") == {"event": "error", "data": {"error": told}}
+    assert generic_error("c0de") == {"event": "error", "data": {"error": told}}

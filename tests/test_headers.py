@@ -82,6 +82,7 @@ def test_other_types_are_no_event_stream(headers):
 ACCEPT = {
     "text/event-stream": True,
     "text/html, Text/Event-Stream;q=0.5": True,
+    "text/html,text/event-stream": True,
     "*/*": False,
     "text/*": False,
     "": False,

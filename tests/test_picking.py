@@ -15,6 +15,7 @@ PICKED = {
     "another path": ("/chat/*", {"PATH_INFO": "/other"}, False),
     "case counts": ("/Chat", {"PATH_INFO": "/chat"}, False),
     "under a prefix": ("/api/chat", {"SCRIPT_NAME": "/api", "PATH_INFO": "/chat"}, True),
+    "nothing but a prefix": ("/api", {"SCRIPT_NAME": "/api"}, True),
     "several": (["/a", "/b"], {"PATH_INFO": "/b"}, True),
     "a path adds to accept": ("/a", {"HTTP_ACCEPT": "text/event-stream"}, True),
     "unicode": ("/ü", {"PATH_INFO": "/ü".encode().decode("latin-1")}, True),

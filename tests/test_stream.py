@@ -188,7 +188,7 @@ RETRY = {
     "not a comment": ([{"comment": "c"}, {"data": "x"}], b": c\n\nretry: 9\ndata: x\n\n"),
     "its own stays": ([{"data": "x", "retry": 1}], b"retry: 1\ndata: x\n\n"),
     "an Event": ([Event("x")], b"retry: 9\ndata: x\n\n"),
-    "relayed bytes": ([b"data: x\n\n"], b"retry: 9\ndata: x\n\n"),
+    "relayed bytes": ([b"data: x\n\n"] * 2, b"retry: 9\ndata: x\n\ndata: x\n\n"),
     "relayed bytes with a BOM": (
         [b"\xef\xbb\xbfdata: x\n\n"],
         b"\xef\xbb\xbfretry: 9\ndata: x\n\n",
@@ -473,6 +473,27 @@ def test_a_stream_that_is_numbered_for_the_app_refuses_ids_of_its_own(kind):
         assert frames(kind({"data": "x", "id": END_ID})) == [b"id: sse:end\ndata: x\n\n"]
 
 
+ERROR_IDS = {
+    "an id": ({"id": 7}, False, b"id: 7\n"),
+    "an id where the events are numbered": ({"id": 7}, True, None),
+    "the id of the end where they are": ({"id": END_ID}, True, b"id: sse:end\n"),
+    "none where they are": ({}, True, b""),
+}
+
+
+@pytest.mark.parametrize(("own", "numbered", "id"), ERROR_IDS.values(), ids=ERROR_IDS)
+def test_error_event_may_give_an_id_where_nobody_numbers_the_events(own, numbered, id, caplog):
+    stream = CurrentStream()
+    stream.is_resumable = numbered
+    with showing(stream):
+        _, sent = frames({"data": "x"}, KeyError(), error_event=lambda *_: {**own, "data": "sorry"})
+    if id is None:
+        assert_is_generic(*EventParser().feed(sent))
+        assert str(caplog.records[-1].exc_info[1]).startswith("id is 7: expected none: with resume=")
+    else:
+        assert sent == id + b"data: sorry\n\n"
+
+
 @pytest.mark.parametrize("options", [{}, {"retry": 5, "end_event": "close"}], ids=repr)
 def test_a_dict_leaves_as_any_other_mapping_does(options):
     items = [{"data": None}, {"data": "a\nb", "id": 1}, {"comment": "c"}, {"event": "e", "data": 1}]
@@ -544,10 +565,10 @@ def test_a_source_that_came_to_its_end_is_not_asked_again(caplog):
 
 
 def test_dumps_serialises_the_data_of_items_of_the_end_and_of_errors():
-    options = {"dumps": lambda value: f"<{value}>", "items": "data", "end_event": {"data": [0]}}
-    assert frames([1], **options) == [b"data: <[1]>\n\n", b"id: sse:end\ndata: <[0]>\n\n"]
-    options["error_event"] = lambda *_: {"data": [2]}
-    assert frames([1], KeyError(), **options)[1] == b"id: sse:end\ndata: <[2]>\n\n"
+    options = {"dumps": lambda value: f"<{value}>", "items": "data", "end_event": {"data": {0}}}
+    assert frames({1}, **options) == [b"data: <{1}>\n\n", b"id: sse:end\ndata: <{0}>\n\n"]
+    options["error_event"] = lambda *_: {"data": {2}}
+    assert frames({1}, KeyError(), **options)[1] == b"id: sse:end\ndata: <{2}>\n\n"
 
 
 TAILS = {
@@ -568,3 +589,27 @@ TAILS = {
 @pytest.mark.parametrize(("tail", "between"), TAILS.items(), ids=map(repr, TAILS))
 def test_what_ends_in_a_blank_line_ends_between_two_events(tail, between):
     assert ends_in_blank_line(tail) is between
+
+
+def test_a_stream_around_one_that_ended_has_ended_too_and_says_no_second_end():
+    request = CurrentStream()
+    with showing(request):
+        inner = event_stream([{"data": "x"}], end_event="close")
+        outer = event_stream(inner, end_event="close")
+    assert list(outer) == [b"data: x\n\n", END]
+    assert (inner.ended, outer.ended) == (True, True)
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["there", "gone"])
+def test_a_failure_is_an_error_of_the_stream_while_its_client_is_there(left, caplog):
+    request = CurrentStream()
+    with showing(request):
+        stream = event_stream(Source({"data": "x"}, KeyError("late")))
+    next(stream)
+    request.disconnected = left
+    with caplog.at_level(logging.DEBUG, "sse_middleware"):
+        assert len(list(stream)) == (0 if left else 1)
+    (record,) = caplog.records
+    assert record.exc_info[0] is KeyError
+    assert (record.levelname, request.failed) == (("DEBUG", False) if left else ("ERROR", True))
+    assert not left or record.getMessage() == "stream failed after its client had left"

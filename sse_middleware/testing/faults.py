@@ -238,7 +238,7 @@ def error_event(
     APIError (openai-node); clean end (HTTP clients).
     """
     place = Place(after_events)
-    frame = encode(generic_error(RuntimeError(), "0" * 32) if error is None else error)
+    frame = encode(generic_error("0" * 32) if error is None else error)
     return Fault(f"error_event({place})", lambda recording: ended(recording, place, frame))
 
 
