@@ -1064,6 +1064,7 @@ class Served:
 
     def beside(self, call):
         self.ran.append(call)
+        return True
 
     def begin(self):
         return self.serving.begin(lambda *args: self.told.append(args))
