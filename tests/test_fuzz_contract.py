@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sse_middleware import SSEMiddleware, worker
@@ -54,8 +54,8 @@ CALLS = ["never", "twice", "one", "four", "named", "late", "thread", "in close"]
 EXC_INFOS = [FAILURE, True, 7, (), (None, None, None), FAILURE[1], (1, 2, 3, 4)]
 BODIES = ["none", "text", "bytes", "number", "mapping", "async"]
 IN_CLOSE = ["close raises", "close is no function"]
-WRONGS = ["iter raises", "iter is none", "next raises", "next raises later", "has a length"]
-WRONGS += IN_CLOSE
+WRONGS = ["next raises"] * 3 + ["next raises later"] * 2 + IN_CLOSE
+WRONGS += ["iter raises", "iter is none", "has a length"]
 ITEMS = [
     b"data: 1\n\n",
     b"",
@@ -130,7 +130,7 @@ PARTS = {
 @st.composite
 def plans(draw):
     """An app with a few parts that are not right."""
-    wrong = draw(st.sets(st.sampled_from([*PARTS, "items", "writes"]), max_size=3))
+    wrong = draw(st.sets(st.sampled_from([*PARTS, "items", "writes"]), min_size=1, max_size=3))
     made = {name: draw(st.sampled_from(PARTS[name][name in wrong])) for name in PARTS}
     right_items, wrong_items = st.sampled_from(ITEMS[:2]), st.sampled_from(ITEMS)
     items = st.lists(wrong_items if "items" in wrong else right_items, max_size=4)
@@ -251,7 +251,23 @@ def _quiet():
     logging.disable(logging.NOTSET)
 
 
+#: What is rarely drawn: a worker that an exception of that kind ends.
+EXITS = Plan(
+    status="200 OK",
+    headers=PARTS["headers"][0][0],
+    call="once",
+    exc_info=None,
+    body="body",
+    items=[],
+    wrong="next raises",
+    error=GeneratorExit,
+    writes=[],
+)
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
+@example(EXITS, "text/event-stream")
+@example(EXITS._replace(error=SystemExit), "text/event-stream")
 @given(plan=plans(), accept=st.sampled_from(["*/*", "text/event-stream"]))
 def test_an_app_that_breaks_the_contract_breaks_nothing_else(plan, accept):
     TALLY["examples"] += 1
