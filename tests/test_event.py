@@ -97,7 +97,10 @@ REFUSED = [
     ),
     ({"event": "x", "data": None}, "data is None"),
     ({"event": "a\rb", "data": ""}, "event is 'a\\rb': expected a str without CR or LF"),
+    ({"event": "a\nb", "data": ""}, "event is 'a\\nb': expected a str without CR or LF"),
+    ({"event": "a\nb", "data": "", "id": 1}, "event is 'a\\nb'"),
     ({"event": 7, "data": ""}, "event is 7"),
+    ({"event": 7, "data": "", "id": 1}, "event is 7"),
     ({"id": "a\0b"}, "id is 'a\\x00b': expected an int, or a str without CR, LF or NUL"),
     ({"id": "a\nb"}, "id is"),
     ({"id": True}, "id is True"),
@@ -241,6 +244,7 @@ def test_subclasses_of_str_and_int_are_sent_as_their_value():
 def test_dumps_serialises_what_is_no_str_and_its_line_ends_split():
     assert encode({"data": {"a": 1}}, dumps=lambda value: "x\ny") == b"data: x\ndata: y\n\n"
     assert encode({"data": {"a": 1}}, dumps=lambda value: b"raw") == b"data: raw\n\n"
+    assert encode(MappingProxyType({"data": {1}}), dumps=str) == b"data: {1}\n\n"
     assert encode({"data": "text"}, dumps=lambda value: 1 / 0) == b"data: text\n\n"
     assert Event.from_mapping({"data": 1}, dumps=lambda value: "one").data == "one"
 
@@ -440,6 +444,8 @@ USUAL = [
 def test_a_usual_dict_goes_the_short_way(fields, monkeypatch):
     plain = encode(MappingProxyType(fields))
     monkeypatch.setattr("sse_middleware.event._checked_frame", None)
+    if isinstance(fields["data"], str):
+        monkeypatch.setattr("sse_middleware.event.data_text", None)
     assert encode(fields) == plain
 
 

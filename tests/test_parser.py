@@ -236,6 +236,13 @@ def test_what_is_no_bytes_is_refused_and_changes_nothing(data, before):
     assert parser.feed(b"data: x\n\n"[len(before) :]) == [Event("x")]
 
 
+def test_the_smallest_bound_is_one_byte():
+    parser = EventParser(max_event_bytes=1)
+    assert parser.feed(b"d\n\n") == []
+    with pytest.raises(EventTooLargeError):
+        parser.feed(b"da")
+
+
 def test_a_closed_parser_says_so():
     parser = EventParser()
     assert parser.feed(b"id: 1\ndata: x") == []
