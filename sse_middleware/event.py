@@ -237,8 +237,9 @@ def _frame(
     try:
         return (text + "\n").encode()
     except UnicodeEncodeError as error:
-        start, end = text.rfind("\n", 0, error.start) + 1, text.find("\n", error.start)
-        name, _, value = text[start:end].partition(": ")
+        before, after = text[: error.start], text[error.start :]
+        line = before.rpartition("\n")[2] + after.partition("\n")[0]
+        name, _, value = line.partition(": ")
         raise EventError(
             name or "comment", shown(value), "text without lone surrogates (UTF-8 has no form)"
         ) from None

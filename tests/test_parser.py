@@ -122,6 +122,43 @@ def test_a_cut_changes_nothing(pieces):
     assert [event for piece in pieces for event in parser.feed(piece)] == [Event("a"), Event("b")]
 
 
+ONE_LINE_END = {
+    "of which a read of nothing is no part": [b"data: a\r", b"", b"\ndata: b\n\n"],
+    "in a read of another kind": [b"data: a\r", bytearray(b"\ndata: b\n\n")],
+    "and an LF in a read of another kind": [b"data: a\ndata: b\n", bytearray(b"\n")],
+}
+
+
+@pytest.mark.parametrize("pieces", ONE_LINE_END.values(), ids=ONE_LINE_END)
+def test_a_crlf_is_one_line_end(pieces):
+    parser = EventParser()
+    assert [event for piece in pieces for event in parser.feed(piece)] == [Event("a\nb")]
+
+
+BOM = b"\xef\xbb\xbf"
+NO_BOM = {
+    "after a line end": [b"\n" + BOM],
+    "after a line end, cut": [b"\n", BOM],
+    "after a blank line": [b"\n\n", BOM],
+    "after a BOM": [BOM, BOM],
+}
+
+
+@pytest.mark.parametrize("pieces", NO_BOM.values(), ids=NO_BOM)
+def test_a_bom_that_is_not_the_first_is_a_character(pieces):
+    parser = EventParser()
+    pieces = [*pieces, b"data: a\n\ndata: b\n\n"]
+    assert [event for piece in pieces for event in parser.feed(piece)] == [Event("b")]
+
+
+def test_bytes_without_cr_go_to_the_buffer_as_they_are(monkeypatch):
+    parser = EventParser()
+    parser.feed(b"data: a\r\nda")
+    monkeypatch.setattr(EventParser, "_with_lf", None)
+    assert parser.feed(b"ta: b") == []
+    assert parser.feed(b"\n\n") == [Event("a\nb")]
+
+
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_an_event_of_just_the_bound_passes_however_it_is_cut(size):
     parser = EventParser(max_event_bytes=7)
@@ -162,9 +199,12 @@ def test_bytes_of_any_kind_are_read(kind):
 
 
 def test_text_is_refused():
-    with pytest.raises(TypeError) as caught:
-        EventParser().feed("data: x\n\n")
-    assert str(caught.value) == "data is str: expected bytes as they came from the connection"
+    parser = EventParser()
+    for data in (b"", b"data: x\n\n"):
+        parser.feed(data)
+        with pytest.raises(TypeError) as caught:
+            parser.feed("data: x\n\n")
+        assert str(caught.value) == "data is str: expected bytes as they came from the connection"
 
 
 OVERSIZE = {
@@ -211,6 +251,13 @@ def test_comments_for_ever_are_no_large_event():
     for _ in range(100):
         assert parser.feed(b": ping\n") == []
     assert parser.feed(b"data: x\n\n") == [Event("x")]
+
+
+def test_a_comment_that_waits_is_no_part_of_the_event_after_it():
+    parser = EventParser(max_event_bytes=10)
+    for piece in (b": 34567\n", b"dat", b"a: xyz\n"):
+        assert parser.feed(piece) == []
+    assert parser.feed(b"\n") == [Event("xyz")]
 
 
 @pytest.mark.parametrize("limit", [0, -1, "1", None, 1.5])
