@@ -464,7 +464,10 @@ MISTAKES = {
         f"recording 'chat-txt' is unknown: expected one of mine, {SHIPPED}, "
         "or a file in {folder} (ini option sse_recordings)",
     ),
-    "no recording": ("7", "recording is 7: expected a Recording, or the name of one"),
+    "no recording": (
+        "7",
+        "recording is 7: expected a Recording, or the name of one (Recording.load reads a file)",
+    ),
     "unknown keyword": (
         "assert_all=False",
         "keyword 'assert_all' is unknown: expected one of assert_all_requests_were_expected, "
