@@ -33,6 +33,9 @@ class Server:
     def __init__(self):
         self.requests = []
 
+    def is_for_others(self, host):
+        return False
+
     def rest(self, connection):
         return len(self.requests) < LIMIT
 
