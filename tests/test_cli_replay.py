@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sysconfig
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -26,11 +27,16 @@ def test_it_serves_a_folder_until_it_is_ended(tmp_path):
             base_url = process.stdout.readline().strip().split("=")[1]
             target = base_url + "/chat/completions"
             answers = [opener.open(target, b"{}", DEADLINE_S).read() for _ in range(3)]
+            rebound = urllib.request.Request(target, b"{}", {"Host": "evil.example"})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                opener.open(rebound, None, DEADLINE_S)
             process.terminate()
             assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
     assert answers == [b"001-a.sse", b"002-b.sse", b"001-a.sse"]
+    with refused.value:
+        assert refused.value.code == 421
 
 
 def test_a_folder_whose_name_the_terminal_lacks_is_escaped(tmp_path):

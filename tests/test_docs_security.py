@@ -6,24 +6,31 @@ import logging
 import os
 import re
 import sys
+import time
 from contextlib import suppress
 from importlib import import_module
+from itertools import product
 from pathlib import Path
+from pkgutil import walk_packages
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+import sse_middleware
 from sse_middleware import EventParser, SSEMiddleware, cli, handover
 from sse_middleware.cli.servers import SERVERS
+from sse_middleware.doctor import ask, probe
+from sse_middleware.errors import OptionError
 from sse_middleware.relay import frames
 from sse_middleware.resume import MemoryLog, commands, keeping
-from sse_middleware.testing import FakeUpstream, Recording
+from sse_middleware.testing import FakeUpstream, Recording, StreamClient, _request_reading, _take
+from sse_middleware.testing.recorder import Recorder
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:])
-NAMED = re.findall(r"`(tests/\w+\.py)::(\w+)`", TEXT)
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
 
 
 def executed(number):
@@ -83,6 +90,9 @@ def test_the_bounds_are_those_of_the_code():
         f"{keeping._MAX_HALF_BYTES // mebibyte} MiB",
         f"{keeping._PATIENCE_S:g} s",
         f"{commands.TIMEOUT_S:g} s",
+        f"{_request_reading._MAX_BODY_BYTES // mebibyte} MiB",
+        f"{_take._MAX_BYTES // mebibyte} MiB",
+        f"{probe.LIMIT_BYTES // mebibyte} MiB",
     ]
     assert [default for _, default in rows] == [str(value) for value in measured]
 
@@ -95,7 +105,7 @@ def test_the_test_that_holds_a_promise_exists(path, name):
 
 def test_every_promise_names_a_test():
     for bullet in re.findall(r"^- \*\*.*(?:\n  .*)*", TEXT, re.MULTILINE):
-        assert re.search(r"`tests/\w+\.py::\w+`", bullet), bullet
+        assert re.search(r"`tests/[\w/]+\.py::\w+`", bullet), bullet
 
 
 def test_the_log_never_holds_what_was_sent_either_way(caplog):
@@ -116,6 +126,101 @@ def test_the_log_never_holds_what_was_sent_either_way(caplog):
     assert "why" in caplog.text
     assert "without heartbeats" in caplog.text or "runs without" in caplog.text
     assert re.findall(r"\w+-text", caplog.text) == []
+
+
+def recorder(url):
+    Recorder(url, "nowhere")
+
+
+def redis_log(url):
+    pytest.importorskip("redis")
+    commands.connect(url, 1.0)
+
+
+@pytest.mark.parametrize("take", [ask, recorder, redis_log, StreamClient], ids=lambda t: t.__name__)
+@pytest.mark.parametrize("url", ["htp://me:hunter2@h/", "http://h:port/?key=hunter2"])
+def test_no_error_of_a_url_holds_its_secret(take, url):
+    with pytest.raises(OptionError) as caught:
+        take(url)
+    assert "hunter2" not in str(caught.value)
+
+
+#: What a text repeats, and how it ends, to make a pattern try again and again.
+REPEATED = [
+    *["a", "0", "-", "_", ".", "=", " ", "\t", "\n", "\r", "\r\n", '"', "\\", ":", "a-", "1-", "/"],
+    *["event", "json", "stream", "text/", "id:", "id: a\n", "data", "data: a\n", ": a\n", "\n:"],
+    *[
+        "charset",
+        "charset =",
+        "utf-8 ",
+        "\ufeff:\n",
+        "v1",
+        "every(",
+        "HTTP/1.1 200",
+        "key",
+        "token",
+    ],
+]
+ENDS = ["", "x", "\n", "\u00e9", "\0"]
+#: These look for their match anywhere in a text; all others at one place.
+SEARCHED = ("_BLANK", "_LOST_LINE", "_DATA", "_ID", "LINE_END", "_LINE_END", "_STRING", "_FOLD")
+SEARCHED += ("_BLANK_LINE", "_CONTINUATION", "_LABEL")
+#: Bounded, or tested where it is.
+ELSEWHERE = ("sse_middleware.testing._secrets", "sse_middleware.parser")
+
+
+def patterns():
+    for module in walk_packages(sse_middleware.__path__, "sse_middleware."):
+        if module.name in ELSEWHERE:
+            continue
+        with suppress(ImportError):  # of a server or a framework that is not here
+            for name, value in vars(import_module(module.name)).items():
+                if isinstance(value, re.Pattern):
+                    yield pytest.param(value, name in SEARCHED, id=f"{module.name}.{name}")
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("pattern", "is_searched"), list(patterns()))
+def test_every_pattern_is_linear_in_what_it_is_given(pattern, is_searched):
+    def measured_s(look, repeated, end, size, rounds):
+        text = repeated * (size // len(repeated)) + end
+        given = text.encode() if isinstance(pattern.pattern, bytes) else text
+        times_s = []
+        for _ in range(rounds):
+            began_s = time.process_time()
+            look(given)
+            times_s.append(time.process_time() - began_s)
+        return min(times_s)
+
+    looks = [pattern.search, pattern.findall] if is_searched else [pattern.match, pattern.fullmatch]
+    for look, repeated, end in product(looks, REPEATED, ENDS):
+        if measured_s(look, repeated, end, 12_000, 1) > 0.02:  # squared, it is 0.1 s
+            short_s, long_s = (measured_s(look, repeated, end, n, 3) for n in (3_000, 12_000))
+            assert long_s < 10 * short_s, (repeated, end)
+
+
+def test_what_is_excused_is_what_the_page_says():
+    told = SECTIONS["How this is checked"]
+    sources = [
+        path.read_text("utf-8") for path in Path(sse_middleware.__file__).parent.rglob("*.py")
+    ]
+    excused = sum(text.count("# nosec") for text in sources)
+    assert f"({excused} lines with `# nosec`)" in told
+    lint, strict = (environment(name) for name in ("lint", "security"))
+    assert "bandit -q -c pyproject.toml -r sse_middleware" in lint
+    for version in re.findall(r"(?:pip-audit|bandit)==\S+", lint + strict):
+        assert version.partition("==")[2] in told
+
+
+def test_the_audit_is_strict():
+    """Without it pip-audit calls clean what it could not look up."""
+    assert "pip-audit --strict" in environment("security")
+
+
+def environment(name):
+    """What tox.ini says of one of its environments."""
+    text = (ROOT / "tox.ini").read_text("utf-8")
+    return text.split(f"[testenv:{name}]\n", 1)[1].split("\n[", 1)[0]
 
 
 COMMANDS = {

@@ -1,11 +1,13 @@
 """sse_middleware.doctor.masking: of a secret that a server echoes, no part is shown."""
 
+import gzip
+
 import pytest
 
 from sse_middleware.cli import main
 from sse_middleware.doctor import ask, examine
-from sse_middleware.doctor.masking import masked_reads, secrets_of
-from sse_middleware.doctor.probe import Read
+from sse_middleware.doctor.masking import mask_secrets, masked_reads, secrets_of
+from sse_middleware.doctor.probe import Heard, Read
 
 SECRET = "sk-live-0123456789-abcdef-ghijkl-mnopqr-stuvwx"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -71,3 +73,19 @@ def test_what_is_a_secret(url, headers, secrets):
     assert set(secrets) <= set(found)
     assert bool(found) == bool(secrets)
     assert all(secret.encode("latin-1") for secret in found)
+
+
+def test_what_comes_compressed_is_masked_where_it_is_read(raw_server, capsys):
+    body = gzip.compress(b"data: " + b"y" * 60 + ECHO + b"\n\n")
+    url = raw_server([HEAD + b"Content-Encoding: gzip\r\n\r\n" + body], STOP).url
+    main(["check", url, "--header", f"X-Key: {SECRET}", "--json"])
+    out = capsys.readouterr().out
+    assert "y" * 60 + "*" * len(SECRET) in out
+    assert SECRET[8:20] not in out
+
+
+def test_compressed_bytes_that_look_like_a_secret_are_left_alone():
+    heard = Heard(ask("http://h", headers=[("X-Key", "0123456789")]))
+    heard.headers, heard.reads = [("Content-Encoding", "gzip")], [Read(0.1, b"0123456789")]
+    mask_secrets(heard)
+    assert heard.reads == [Read(0.1, b"0123456789")]
