@@ -56,18 +56,14 @@ class EventParser:
         #: The last event ID: what a browser would send on reconnecting now.
         self.last_event_id = last_event_id
         self._limit_bytes = max_event_bytes
-        self._room_bytes = max_event_bytes  # less than the limit: the open block's lines are taken
         self._failure: Optional[SSEError] = None
         self._buffer = bytearray()  # with LF for each line end, and without a BOM
         self._at_start = True
         self._after_cr = False
         self._is_flowing = False  # bytes without CR can go to the buffer as they are
         self._id = last_event_id
-        self._data: List[str] = []
-        self._event = ""
-        self._block_id: Optional[str] = None
-        self._retry: Optional[int] = None
         self._retry_ms: Optional[int] = None
+        self._start_block()
 
     @property
     def retry_ms(self) -> Optional[int]:
@@ -104,8 +100,7 @@ class EventParser:
             EventTooLargeError: the parser had failed.
         """
         if self._failure is None:
-            self._is_flowing = False
-            self._failure = SSEError("parser is closed: expected a new EventParser for a stream")
+            self._fail(SSEError("parser is closed: expected a new EventParser for a stream"))
         elif isinstance(self._failure, EventTooLargeError):
             raise self._failure
         return []
@@ -140,9 +135,9 @@ class EventParser:
     def _read(self, more: bytes, events: List[Event]) -> None:
         """Takes ``more`` into the buffer, and whole blocks out of it."""
         buffer = self._buffer
-        searched = len(buffer) - 1 if buffer else 0
+        searched = len(buffer)
         buffer += more
-        end = buffer.rfind(b"\n\n", searched) + 2
+        end = buffer.rfind(b"\n\n", searched and searched - 1) + 2
         if self._room_bytes == self._limit_bytes >= end:  # no line of the block was taken
             if end > 1:
                 text = buffer[:end].decode("utf-8", "replace")
@@ -190,7 +185,7 @@ class EventParser:
             self._bound(len(line), events)
             if not line.startswith(b":"):
                 self._room_bytes -= len(line) + 1
-                self._take_field(line.decode("utf-8", "replace"))
+                self._take_field(line.decode(errors="replace"))
 
     def _take_field(self, line: str) -> None:
         name, _, value = line.partition(":")
@@ -221,21 +216,26 @@ class EventParser:
         self._start_block()
 
     def _start_block(self) -> None:
-        self._data = []
+        self._data: List[str] = []
         self._event = ""
-        self._block_id = None
-        self._retry = None
+        self._block_id: Optional[str] = None
+        self._retry: Optional[int] = None
+        # Less than the limit: lines of the open block are taken.
         self._room_bytes = self._limit_bytes
 
     def _bound(self, line_bytes: int, events: List[Event]) -> None:
         """Fail for good, if a line of that length makes the event too large."""
         if not line_bytes or line_bytes <= self._room_bytes:
             return
-        self._failure = EventTooLargeError(self._limit_bytes, events)
-        self._is_flowing = False
+        failure = EventTooLargeError(self._limit_bytes, events)
+        self._fail(failure)
         self._buffer.clear()
         self._start_block()
-        raise self._failure
+        raise failure
+
+    def _fail(self, failure: SSEError) -> None:
+        self._failure = failure
+        self._is_flowing = False
 
 
 def _parsed(

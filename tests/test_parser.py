@@ -165,6 +165,16 @@ def test_an_event_of_just_the_bound_passes_however_it_is_cut(size):
     assert [e for piece in every(b"data: x\n\n", size) for e in parser.feed(piece)] == [Event("x")]
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_the_line_ends_inside_an_event_count_against_the_bound(size):
+    pieces = every(b"data: x\ndata: y\n\n", size)
+    parser = EventParser(max_event_bytes=15)
+    assert [event for piece in pieces for event in parser.feed(piece)] == [Event("x\ny")]
+    parser = EventParser(max_event_bytes=14)
+    with pytest.raises(EventTooLargeError):
+        [parser.feed(piece) for piece in pieces]
+
+
 def test_an_event_holds_its_own_id_and_the_one_that_persists():
     first, second, third = EventParser(last_event_id="0").feed(
         b"data: a\n\nid: 1\ndata: b\n\nid\ndata: c\n\n"
@@ -309,6 +319,22 @@ def test_the_lines_of_an_open_block_can_be_taken_before_its_end():
         assert parser.retry_ms == 7
     assert seen == [Event("ab\nc", event="e", id=1, retry=7)]
     assert parser.feed(b"data: next\n\n") == [Event("next")]
+
+
+def test_bytes_that_are_no_utf8_are_replaced_also_in_a_line_that_is_taken_alone():
+    parser = EventParser()
+    parser.feed(b"data: \xff\n")
+    assert parser.retry_ms is None
+    assert parser.feed(b"data: \xff\n\n") == [Event("\ufffd\n\ufffd")]
+
+
+@pytest.mark.parametrize("more", [b"\ndata: b", b"\ndata: b\n\ndata: c"], ids=repr)
+def test_what_follows_a_block_whose_lines_were_taken_stays_whole(more):
+    parser = EventParser()
+    assert parser.feed(b"data: a\n") == []
+    assert parser.retry_ms is None
+    seen = parser.feed(more) + parser.feed(b"!\n\n")
+    assert "".join(event.data for event in seen) == ("abc!" if b"c" in more else "ab!")
 
 
 def test_a_block_of_many_reads_stays_whole_until_its_end(monkeypatch):
