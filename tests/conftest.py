@@ -1,7 +1,7 @@
 """For all tests: hypothesis has no deadline, because machines are shared and noisy.
 
 ``start_command`` runs the installed command as a process of its own, which is ended by its id;
-``raw_server`` sends what no HTTP server would.
+``raw_server`` sends what no HTTP server would; ``in_greenlet`` runs a function under gevent.
 """
 
 import importlib.util
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sysconfig
 import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -129,6 +130,27 @@ def start_shared_command(tmp_path_factory):
     """The same, for a process that all tests of a file share."""
     with starting_commands(tmp_path_factory.mktemp("shared")) as start:
         yield start
+
+
+@pytest.fixture
+def in_greenlet():
+    """Runs a function as a greenlet, in a thread with a hub of its own; what it returned."""
+    gevent = pytest.importorskip("gevent")
+
+    def serve(call, done):
+        try:
+            done.set_result(gevent.spawn(call).get(timeout=DEADLINE_S))
+        except BaseException as error:
+            done.set_exception(error)
+        finally:
+            gevent.get_hub().destroy(destroy_loop=True)
+
+    def run(call):
+        done = Future()
+        threading.Thread(target=serve, args=(call, done), daemon=True).start()
+        return done.result(2 * DEADLINE_S)
+
+    return run
 
 
 class RawServer:

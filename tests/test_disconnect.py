@@ -137,13 +137,6 @@ def watched(server):
     return find_probe({"gunicorn.socket": server}, woken.set, is_greenlet=True), woken
 
 
-@pytest.fixture
-def in_greenlet():
-    """Runs a function as a greenlet, so that the hub of this thread may run beside it."""
-    gevent = pytest.importorskip("gevent")
-    return lambda call: gevent.spawn(call).get(timeout=60)
-
-
 def yielded(condition):
     """Let the hub run until ``condition()``; whether that came."""
     import gevent
@@ -155,12 +148,22 @@ def yielded(condition):
     return False
 
 
+def yielded_once(condition):
+    """Whether ``condition()`` holds when the hub has looked at its connections once or twice."""
+    import gevent
+
+    for _ in range(3):
+        gevent.sleep(0.001)
+    return condition()
+
+
 def test_under_gevent_a_client_that_leaves_wakes_whoever_waits(pair, in_greenlet):
     client, server = pair
 
     def watch():
         probe, woken = watched(server)
         assert probe.looks_every_s is None
+        assert not yielded_once(woken.is_set)
         assert probe.has_left() is False
         client.close()
         assert yielded(woken.is_set)
@@ -206,15 +209,6 @@ def test_under_gevent_what_a_client_sends_ahead_wakes_nobody(pair, in_greenlet):
         probe.stop()
 
     in_greenlet(watch)
-
-
-def yielded_once(condition):
-    """Whether ``condition()`` holds when the hub has looked at its connections once or twice."""
-    import gevent
-
-    for _ in range(3):
-        gevent.sleep(0.001)
-    return condition()
 
 
 def test_under_gevent_nobody_is_woken_any_more_when_it_stopped(pair, in_greenlet):

@@ -679,17 +679,17 @@ def test_in_a_thread_the_connection_is_looked_at_once_a_second():
     leaving.ends(body)
 
 
-def test_in_a_greenlet_the_hub_tells_that_the_client_left_and_the_clock_may_stand():
-    gevent = pytest.importorskip("gevent")
-    event = pytest.importorskip("gevent.event")
-
+def test_in_a_greenlet_the_hub_tells_that_the_client_left_and_the_clock_may_stand(in_greenlet):
     def serve():
-        leaving = Leaving(event.Event(), VirtualClock())
+        import gevent
+        from gevent.event import Event
+
+        leaving = Leaving(Event(), VirtualClock())
         body = leaving.begun()
         gevent.spawn(leaving.client.close)
         leaving.ends(body)
 
-    gevent.spawn(serve).get(timeout=60)
+    in_greenlet(serve)
 
 
 def test_a_bottle_app_may_yield_events():

@@ -66,15 +66,15 @@ def test_without_gevent_nothing_is_a_greenlet(monkeypatch):
     assert not is_greenlet()
 
 
-def test_in_the_thread_of_a_hub_what_is_no_greenlet_waits_as_a_thread():
-    pytest.importorskip("gevent").get_hub()
+def test_where_gevent_is_imported_a_thread_is_no_greenlet():
+    pytest.importorskip("gevent")
     assert not is_greenlet()
 
 
-def test_in_a_greenlet_others_run_while_it_waits():
-    gevent = pytest.importorskip("gevent")
-
+def test_in_a_greenlet_others_run_while_it_waits(in_greenlet):
     def wait():
+        import gevent
+
         signal = signal_here()
         assert is_greenlet()
         assert isinstance(signal, GreenletSignal)
@@ -85,4 +85,4 @@ def test_in_a_greenlet_others_run_while_it_waits():
         gevent.spawn(signal.set)
         return signal.wait(None)
 
-    assert gevent.spawn(wait).get() is True
+    assert in_greenlet(wait) is True
