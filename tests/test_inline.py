@@ -91,7 +91,7 @@ def test_a_server_that_drops_the_response_unclosed():
     assert (told, left) == (["opened", "disconnect"], ["left"])
 
 
-def test_the_app_is_closed_as_the_request_that_it_is():
+def test_the_app_runs_and_is_closed_as_the_request_that_it_is():
     seen = []
 
     def app(environ, start_response):
@@ -99,13 +99,15 @@ def test_the_app_is_closed_as_the_request_that_it_is():
         stream = current_stream()
         try:
             yield {"data": "a"}
+            seen.append(current_stream() is stream)
+            yield {"data": "b"}
         finally:
             seen.append(current_stream() is stream)
 
     response = SSEMiddleware(app)({"REQUEST_METHOD": "GET"}, lambda *answer: None)
-    next(response)
+    next(response), next(response)
     response.close()
-    assert seen == [True]
+    assert seen == [True, True]
 
 
 def test_a_disconnect():
