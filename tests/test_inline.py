@@ -91,6 +91,31 @@ def test_a_server_that_drops_the_response_unclosed():
     assert (told, left) == (["opened", "disconnect"], ["left"])
 
 
+def test_a_server_that_closes_before_it_has_read():
+    _, response, told, left, _ = started(ITEMS)
+    response.close()
+    assert (told, left) == (["opened", "disconnect"], ["left"])
+
+
+def test_the_observer_sees_the_apps_own_stream_and_what_was_sent_of_it():
+    class Sizes:
+        def opened(self, stream):
+            seen.append((stream, stream.frames_sent, stream.bytes_sent))
+
+        def closed(self, stream, reason):
+            self.opened(stream)
+
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        own.append(current_stream())
+        return iter([{"data": "a"}, {"data": "bc"}])
+
+    seen, own = [], []
+    response = SSEMiddleware(app, observer=Sizes())({"REQUEST_METHOD": "GET"}, lambda *answer: None)
+    assert list(response) == [b"data: a\n\n", b"data: bc\n\n"]
+    assert seen == [(own[0], 0, 0), (own[0], 2, 19)]
+
+
 def test_the_app_runs_and_is_closed_as_the_request_that_it_is():
     seen = []
 
