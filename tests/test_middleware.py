@@ -817,6 +817,30 @@ def test_a_path_cannot_write_lines_of_its_own_into_the_log(caplog):
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
+def test_a_stream_that_runs_inline_is_logged_as_not_resumable_where_others_are(caplog):
+    app = SSEMiddleware(app_of(lambda: Items(*ITEMS)), resume=MemoryLog(owner=None))
+    assert Server(app, path="/chat").read() == FRAMES
+    assert [text for text in caplog.messages if "cannot be resumed" in text] == [
+        "the stream at '/chat' cannot be resumed, because it does not run in a worker: wrap with "
+        "worker='/chat', or send Accept: text/event-stream"
+    ]
+
+
+def test_with_read_ahead_0_an_item_is_made_when_the_server_asks_for_it():
+    def items():
+        yield ITEMS[0]
+        asked.set()
+        yield ITEMS[1]
+
+    asked = threading.Event()
+    options = {**EVENT_SOURCE, "sse_middleware.read_ahead": 0}
+    body = Server(SSEMiddleware(app_of(items)), validate=False, **options).body
+    assert next(body) == FRAMES[0]
+    assert not asked.wait(0.1), "nobody had asked"
+    assert next(body) == FRAMES[1]
+    body.close()
+
+
 def test_webtests_lint_finds_nothing_around_it():
     app = webtest.TestApp(SSEMiddleware(app_of(lambda: Items(*ITEMS))), lint=True)
     response = app.get("/")
