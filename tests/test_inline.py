@@ -188,6 +188,19 @@ def test_an_age_is_over_in_the_moment_that_it_is_reached(monkeypatch):
     assert told == ["opened", "max_age"]
 
 
+def test_the_age_is_counted_on_the_clock_of_the_request_where_it_has_one():
+    def app(environ, start_response):
+        start_response("200 OK", HTML)
+        return iter(ITEMS)
+
+    clock, environ = VirtualClock(), {"REQUEST_METHOD": "GET"}
+    environ["sse_middleware.clock"] = clock
+    response = SSEMiddleware(app, max_age=10, clock=VirtualClock())(environ, lambda *_: None)
+    assert next(response) == b"data: a\n\n"
+    clock.advance(10)
+    assert list(response) == []
+
+
 def test_an_age_before_the_first_frame_waits_for_it():
     _, response, told, _, clock = started(ITEMS, max_age=10)
     clock.advance(10)
