@@ -299,6 +299,58 @@ def test_a_worker_without_patience_waits_however_long():
     assert drained.waits == [None]
 
 
+class Between(Handover):
+    """Here ``meanwhile()`` happens when the worker has looked and is just about to wait."""
+
+    meanwhile = None
+
+    @property
+    def _is_putter_waiting(self):
+        return self._waits
+
+    @_is_putter_waiting.setter
+    def _is_putter_waiting(self, waits):
+        if waits and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        self._waits = waits
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["room", "leaving"])
+def test_room_that_comes_as_the_worker_begins_to_wait_is_seen(is_wanted):
+    drained = Drained(lambda: None)
+    hand = Between(ThreadSignal(), drained)
+    assert hand.put(b"x" * 256 * 1024)
+    hand.meanwhile = (lambda: hand.take(joined=True)) if is_wanted else hand.cancel
+    assert hand.put(b"late", 2.5) is is_wanted
+    assert drained.waits == []
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["demand", "leaving"])
+def test_a_demand_that_comes_as_the_worker_begins_to_wait_is_seen(is_wanted):
+    drained = Drained(lambda: None)
+    hand = Between(ThreadSignal(), drained, on_demand=True)
+    hand.meanwhile = (lambda: hand.wait(CLOCK, 0, 0)) if is_wanted else hand.cancel
+    assert Beside(hand.wait_for_demand).result() is is_wanted
+    assert drained.waits == []
+
+
+def test_a_worker_waits_for_a_demand_and_does_not_ask_for_one_all_the_time():
+    drained = Drained(lambda: hand.wait(CLOCK, 0, hand.version))
+    hand = Handover(ThreadSignal(), drained, on_demand=True)
+    assert Beside(hand.wait_for_demand).result() is True
+    assert drained.waits == [None]
+    assert Beside(hand.wait_for_demand).result() is True
+    assert drained.waits == [None]
+
+
+def test_where_nothing_is_on_demand_nobody_waits_for_one():
+    hand = handover()
+    assert Beside(hand.wait_for_demand).result() is True
+    hand.cancel()
+    assert Beside(hand.wait_for_demand).result() is False
+
+
 def test_on_demand_items_are_never_joined():
     hand = handover(on_demand=True)
     assert hand.is_on_demand
@@ -362,6 +414,48 @@ def test_a_wake_from_any_thread_is_kept_and_undoes_no_news_of_the_worker(wake):
     assert hand.version == version
     assert hand.wait(CLOCK, 0, version), "it was lost"
     assert not hand.wait(CLOCK, 0, version)
+
+
+class Counted(ThreadSignal):
+    """Counts how often it was set."""
+
+    times = 0
+
+    def set(self):
+        self.times += 1
+        super().set()
+
+
+PUTS = {
+    "one by one": lambda hand: [hand.put(b"a") for _ in range(3)],
+    "together": lambda hand: hand.put_all(Frames(b"a", b"a", b"a")),
+}
+
+
+@pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
+def test_a_taker_is_woken_once_however_much_is_put(put):
+    hand = Handover(Counted(), ThreadSignal())
+    put(hand)
+    assert hand._filled.times == 0, "nobody waited"
+    hand.wait(CLOCK, 0, hand.version)
+    put(hand)
+    assert hand._filled.times == 1
+
+
+@pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
+def test_no_version_comes_twice(put):
+    class Noting(Handover):
+        def __setattr__(self, name, value):
+            if name == "version":
+                versions.append(value)
+            super().__setattr__(name, value)
+
+    versions = []
+    hand = Noting(ThreadSignal(), ThreadSignal())
+    put(hand)
+    hand.tell_taker()
+    hand.finish()
+    assert len(versions) == len(set(versions)) == 6
 
 
 def test_what_a_taker_waits_for_wakes_it():
