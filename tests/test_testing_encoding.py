@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sse_middleware.errors import RecordingError
+from sse_middleware.testing import _encoding
 from sse_middleware.testing._encoding import decoded
 
 TEXT = "data: \u00e9\n\n".encode()
@@ -94,3 +95,18 @@ def test_what_cannot_be_decoded_is_told_in_one_line(body, coding, message):
 def test_any_bytes_are_decoded_or_refused(body, coding):
     with suppress(RecordingError):
         assert isinstance(decoded(body, [("content-encoding", coding)], "r"), bytes)
+
+
+BOMBS = {
+    "gzip": (gzip.compress(bytes(5000)), "gzip"),
+    "members of gzip": (gzip.compress(bytes(600)) * 2, "gzip"),
+    "deflate": (zlib.compress(bytes(5000)), "deflate"),
+    "raw deflate": (raw_deflate(bytes(5000)), "deflate"),
+}
+
+
+@pytest.mark.parametrize(("body", "coding"), BOMBS.values(), ids=BOMBS)
+def test_a_few_bytes_that_say_very_many_are_refused(body, coding, monkeypatch):
+    monkeypatch.setattr(_encoding, "_MAX_BYTES", 1000)
+    with pytest.raises(RecordingError, match="damaged"):
+        decoded(body, [("Content-Encoding", coding)], "r")

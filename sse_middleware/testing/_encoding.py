@@ -5,12 +5,13 @@ cases; so the bytes are looked at before they are decoded.
 """
 
 import zlib
-from typing import Iterable, Tuple
+from typing import Any, Iterable, Tuple
 
 from sse_middleware.errors import RecordingError, shown
 
 __all__ = ["decoded"]
 
+_MAX_BYTES = 64 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
@@ -44,7 +45,7 @@ def _gunzipped(body: bytes) -> bytes:
     whole = b""
     while body.startswith(_GZIP_MAGIC):
         member = zlib.decompressobj(_GZIP)
-        whole += member.decompress(body) + member.flush()
+        whole += _opened(member, body, len(whole))
         body = member.unused_data
     return whole
 
@@ -52,12 +53,23 @@ def _gunzipped(body: bytes) -> bytes:
 def _inflated(body: bytes) -> bytes:
     """Deflate with the frame of zlib, as RFC 9110 8.4.1.2 has it, or raw, as some servers send."""
     try:
-        framed = zlib.decompressobj(_ZLIB)
-        return framed.decompress(body) + framed.flush()
+        return _opened(zlib.decompressobj(_ZLIB), body)
     except zlib.error:
         if _is_text(body):
             return body
-    return zlib.decompress(body, _RAW)
+    raw = zlib.decompressobj(_RAW)
+    text = _opened(raw, body)
+    if not raw.eof:
+        raise zlib.error("incomplete")
+    return text
+
+
+def _opened(reader: Any, data: bytes, taken_bytes: int = 0) -> bytes:
+    """What the data say; a few bytes may say more than any memory holds."""
+    text: bytes = reader.decompress(data, max(1, _MAX_BYTES - taken_bytes))
+    if reader.unconsumed_tail:
+        raise zlib.error(f"it is over {_MAX_BYTES} bytes")
+    return text + bytes(reader.flush())
 
 
 def _is_text(body: bytes) -> bool:
