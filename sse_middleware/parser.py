@@ -48,6 +48,12 @@ class EventParser:
     [Event('Hello\\nthere', event='message')]
     """
 
+    # The open block, until `_start_block` begins the next.
+    _data: List[str]
+    _event: str
+    _block_id: Optional[str]
+    _retry: Optional[int]
+
     def __init__(self, *, last_event_id: str = "", max_event_bytes: int = 1 << 24) -> None:
         if not isinstance(max_event_bytes, int) or max_event_bytes < 1:
             raise OptionError("max_event_bytes", shown(max_event_bytes), "an int >= 1")
@@ -216,10 +222,10 @@ class EventParser:
         self._start_block()
 
     def _start_block(self) -> None:
-        self._data: List[str] = []
+        self._data = []
         self._event = ""
-        self._block_id: Optional[str] = None
-        self._retry: Optional[int] = None
+        self._block_id = None
+        self._retry = None
         # Less than the limit: lines of the open block are taken.
         self._room_bytes = self._limit_bytes
 
