@@ -12,9 +12,11 @@ import argparse
 import hashlib
 import importlib
 import logging
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -26,6 +28,7 @@ LONGEST_INPUT_BYTES = 8192
 HANGS_AFTER_S = 20
 STARTS_WITHIN_S = 120
 MINIMISES_FOR_S = 20.0
+IN_MEMORY = "/dev/shm"  # where many small files are written soonest
 #: What libFuzzer writes of an input at which it ends the process.
 ENDED_BY = ("timeout-*", "oom-*", "crash-*")
 
@@ -62,13 +65,15 @@ def run(target, seconds):
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     before = kept_faults(folder)
     command = [sys.executable, __file__, "--inside", "--seconds", str(seconds), target]
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds + STARTS_WITHIN_S,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if Path(IN_MEMORY).is_dir() else None) as files:
+        done = subprocess.run(
+            command,
+            env=dict(os.environ, SSE_FUZZ_FILES=files),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds + STARTS_WITHIN_S,
+            check=False,
+        )
     told = done.stderr.decode("utf-8", "replace")
     found = sorted(kept_faults(folder) - before)
     for path in found:

@@ -1,5 +1,7 @@
 """`Recording.load` on any two files: a `RecordingError` of one line, or what can be replayed."""
 
+import atexit
+import os
 import shutil
 import tempfile
 from functools import lru_cache
@@ -10,6 +12,7 @@ from material import assert_one_line, bodies
 from sse_middleware.errors import RecordingError
 from sse_middleware.testing import Recording, rechunk
 
+FILES_PATH = os.environ.get("SSE_FUZZ_FILES")
 BETWEEN = b"\n--- the .json ---\n"
 SETTINGS = (
     b'{"status": 200, "headers": {"a": "b"}, "request": {"path": "/v1"}, "end": "eof"}',
@@ -22,15 +25,12 @@ SETTINGS = (
 
 @lru_cache(maxsize=None)
 def folder():
-    """Where the files are written, in memory where there is such a place."""
-    in_memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(dir=str(in_memory) if in_memory.is_dir() else None))
-
-
-def forget():
-    """Remove what was written."""
-    shutil.rmtree(str(folder()), ignore_errors=True)
-    folder.cache_clear()
+    """Where the files are written. libFuzzer ends its process, so that ``run.py`` removes them."""
+    if FILES_PATH:
+        return Path(FILES_PATH)
+    made = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def seeds():
