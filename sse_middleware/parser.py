@@ -13,7 +13,7 @@ Source: WHATWG HTML 9.2.6, "Interpreting an event stream". No I/O, no clock, no 
 """
 
 import re
-from typing import List, Optional, Union, cast
+from typing import List, Optional, Union
 
 from sse_middleware.errors import EventTooLargeError, OptionError, SSEError, shown
 from sse_middleware.event import Event, EventDraft
@@ -260,4 +260,4 @@ def _parsed(
     draft.comment = None
     draft.last_event_id = last_event_id
     draft.__class__ = Event
-    return cast(Event, draft)
+    return draft  # type: ignore[return-value]

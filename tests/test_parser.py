@@ -180,6 +180,7 @@ def test_an_event_holds_its_own_id_and_the_one_that_persists():
         b"data: a\n\nid: 1\ndata: b\n\nid\ndata: c\n\n"
     )
     assert (first.id, first.last_event_id) == (None, "0")
+    assert (first.comment, second.comment) == (None, None)
     assert (second.id, second.last_event_id) == ("1", "1")
     assert (third.id, third.last_event_id) == ("", "")
     assert first == Event("a")
