@@ -444,6 +444,20 @@ def test_an_app_whose_client_left_goes_on_where_its_stream_is_kept(goes_on):
     assert keeper.told[-1] == "finish"
 
 
+def test_a_kept_app_that_has_nothing_to_say_to_a_client_that_left_is_not_asked_again():
+    asked = []
+
+    def items():
+        yield {"data": "a"}
+        current_stream().disconnected = True
+        yield {"data": None}
+        asked.append("again")
+
+    request = Request(app_of(items), keeper=Noted(goes_on=True))
+    assert request.taken() == [b": kept\ndata: a\n\n"]
+    assert asked == []
+
+
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_a_client_that_takes_nothing_for_too_long_is_given_up(goes_on):
     large = {"data": "x" * 200 * 1024}
@@ -506,12 +520,13 @@ def request_opened_before(error, **options):
 
 
 @pytest.mark.parametrize("error", [KeyError("planned"), SystemExit("planned")], ids=repr)
-def test_what_fails_before_the_answer_goes_to_the_server_as_it_is(error):
+def test_what_fails_before_the_answer_goes_to_the_server_as_it_is(error, caplog):
     request = Request(failing(error))
     assert raised_by(request) is error
     assert request.answer.open_early() is isinstance(error, SystemExit)
     assert request.keeper.told == ["discard"]
     assert request.taken() == []
+    assert caplog.records == []
 
 
 def test_what_fails_after_it_was_opened_is_the_error_event_as_it_is_kept(caplog):

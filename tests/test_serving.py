@@ -1006,11 +1006,15 @@ class Watcher(Observer):
 
     def __init__(self):
         super().__init__()
-        self.streams = []
+        self.streams, self.closed_streams = [], []
 
     def heartbeat(self, stream):
         self.streams.append(stream)
         super().heartbeat(stream)
+
+    def closed(self, stream, reason):
+        self.closed_streams.append(stream)
+        super().closed(stream, reason)
 
 
 class Lingering(Unkept):
@@ -1122,6 +1126,7 @@ def test_why_a_stream_came_to_its_end(ended, failed, given_up, reason):
     assert served.next() == (b"data: a\n\n" if ended else None)
     assert served.next() is None
     assert served.reasons == [reason]
+    assert served.observer.closed_streams == [served.stream]
     assert served.hand.is_cancelled is given_up
 
 

@@ -158,7 +158,7 @@ def test_what_runs_beside_has_a_context_of_its_own(pool):
     variable = contextvars.ContextVar("variable", default="outside")
     variable.set("inside")
     seen, done = [], threading.Event()
-    pool.beside(lambda: (seen.append(variable.get()), done.set()))
+    assert pool.beside(lambda: (seen.append(variable.get()), done.set())) is True
     assert done.wait(DEADLINE_S)
     assert seen == ["outside"]
 
@@ -183,7 +183,7 @@ def test_a_thread_that_cannot_start_takes_no_place(pool, monkeypatch):
     with pytest.raises(RuntimeError):
         pool.submit(lambda: None, contextvars.copy_context(), 1)
     called = []
-    assert not pool.beside(lambda: called.append(True))
+    assert pool.beside(lambda: called.append(True)) is False
     assert called == []
     assert len(pool) == 0
 
@@ -216,6 +216,7 @@ else:
 def test_a_forked_process_makes_workers_of_its_own(pool):
     worker._forget_threads()
     assert worker.running() == 0
+    assert isinstance(workers(), worker.Workers)
     assert workers() is not pool
 
 
