@@ -48,7 +48,7 @@ class EventParser:
     [Event('Hello\\nthere', event='message')]
     """
 
-    # The open block, as far as its lines were taken.
+    # The open block, until `_start_block` begins the next.
     _data: List[str]
     _event: str
     _block_id: Optional[str]
@@ -57,6 +57,8 @@ class EventParser:
     def __init__(self, *, last_event_id: str = "", max_event_bytes: int = 1 << 24) -> None:
         if not isinstance(max_event_bytes, int) or max_event_bytes < 1:
             raise OptionError("max_event_bytes", shown(max_event_bytes), "an int >= 1")
+        if not isinstance(last_event_id, str):
+            raise OptionError("last_event_id", shown(last_event_id), "a str")
         #: The last event ID: what a browser would send on reconnecting now.
         self.last_event_id = last_event_id
         self._limit_bytes = max_event_bytes
@@ -113,8 +115,9 @@ class EventParser:
         """``data`` with LF for each line end, and without the BOM that a stream may start with."""
         if self._failure is not None:
             raise self._failure
-        if isinstance(data, str):
-            raise TypeError("data is str: expected bytes as they came from the connection")
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            kind = type(data).__name__
+            raise TypeError(f"data is {kind}: expected bytes as they came from the connection")
         chunk = bytes(data)
         if self._after_cr and chunk:
             self._after_cr = False
