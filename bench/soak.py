@@ -200,10 +200,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="of clients; 60")
     parser.add_argument("--rate", type=float, default=10.0, help="clients a second, a server; 10")
+    parser.add_argument("--usual-malloc", action="store_true", help="let glibc keep what it does")
     parser.add_argument("--seed", default="soak", help="for another order of clients")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     python = python_with("soak")
+    malloc = {} if options.usual_malloc else _MALLOC
     with ExitStack() as stack:
         soaks = []
         for name, worker in _SERVERS.items():
@@ -213,7 +215,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             url = f"redis://127.0.0.1:{port}/0"
             app = "soak_app:application"
             server = stack.enter_context(
-                run(worker, app=app, python=python, SOAK_REDIS=url, **_MALLOC)
+                run(worker, app=app, python=python, SOAK_REDIS=url, **malloc)
             )
             soaks.append(Soak(name, server, port, options.seed))
         outcomes = asyncio.run(_all(soaks, options.minutes, options.rate))
