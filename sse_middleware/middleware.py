@@ -12,6 +12,7 @@ and an app that fails until then still has its own honest 500.
 
 from contextvars import copy_context
 from functools import partial
+from math import inf
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from sse_middleware.advice import Advice
@@ -251,6 +252,6 @@ def _too_many(environ: Environ, start_response: StartResponse) -> Iterable[bytes
 
 def _checked_seconds(name: str, value: Optional[float]) -> Optional[float]:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is None or (is_number and 0 < value < float("inf")):
+    if value is None or (is_number and 0 < value < inf):
         return value
     raise OptionError(name, shown(value), "seconds, a number > 0, or None")

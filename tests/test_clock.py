@@ -1,11 +1,12 @@
-"""The real time: what is asked of the operating system, and for how long a signal is waited for."""
+"""The real time: what is asked of the operating system; and what may stand in its place."""
 
 import time
 
 import pytest
 
 from sse_middleware import clock as clock_module
-from sse_middleware.clock import SystemClock
+from sse_middleware.clock import SystemClock, checked_clock
+from sse_middleware.errors import OptionError, shown
 
 NOW_S = 1000.0
 
@@ -50,6 +51,42 @@ def test_a_signal_is_waited_for_until_that_moment(until_s, waited_s, is_set, mon
     signal = Signal(is_set)
     assert SystemClock().wait(signal, until_s) is is_set
     assert signal.waited_s == [waited_s]
+
+
+class Told:
+    """A clock as far as one can see."""
+
+    monotonic = wait = None
+
+
+class OnlyTells:
+    monotonic = None
+
+
+class OnlyWaits:
+    wait = None
+
+
+NO_CLOCKS = {
+    "a class of clocks": SystemClock,
+    "a function": time.monotonic,
+    "what only tells the time": OnlyTells(),
+    "what only waits": OnlyWaits(),
+    "a number": 0,
+}
+
+
+@pytest.mark.parametrize("clock", NO_CLOCKS.values(), ids=NO_CLOCKS)
+def test_what_is_no_clock_is_refused(clock):
+    with pytest.raises(OptionError) as caught:
+        checked_clock(clock)
+    expected = "a clock such as VirtualClock(), or None"
+    assert str(caught.value) == f"clock is {shown(clock)}: expected {expected}"
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), Told(), None], ids=["real", "any", "none"])
+def test_what_tells_the_time_and_waits_is_a_clock_and_none_is_left_to_the_default(clock):
+    assert checked_clock(clock) is clock
 
 
 def test_it_sleeps_as_long_as_it_is_told(monkeypatch):
