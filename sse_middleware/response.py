@@ -27,10 +27,10 @@ class Answer:
     has_written = False
     _exc_info: Any = None
     _is_forwarded = False
+    _server_write: Optional[Callable[[bytes], Any]] = None
 
     def __init__(self, start_response: StartResponse) -> None:
         self._server = start_response
-        self._server_write: Optional[Callable[[bytes], Any]] = None
 
     def start_response(
         self, status: str, headers: Headers, exc_info: Any = None

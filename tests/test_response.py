@@ -272,6 +272,39 @@ def test_it_can_be_read_without_a_look():
         assert list(body) == [b"two"]
 
 
+class Indexed:
+    """Iterable since before there were iterators."""
+
+    def __getitem__(self, index):
+        return [b"one", b"two"][index]
+
+
+def test_what_has_items_by_their_index_is_read_too():
+    assert list(Body(Indexed(), {})) == [b"one", b"two"]
+
+
+class Async:
+    __aiter__ = None
+    __repr__ = staticmethod(lambda: "<async>")
+
+
+UNREADABLE = {
+    "nothing": (None, "the app returned None: expected an iterable"),
+    "async": (
+        Async(),
+        "the app returned <async>: expected an iterable (WSGI has no async generators)",
+    ),
+}
+
+
+@pytest.mark.parametrize("read", [Body.peek, next], ids=["looked at", "read"])
+@pytest.mark.parametrize(("returned", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_body_is_told_when_it_is_read(returned, message, read):
+    with pytest.raises(ResponseError) as caught:
+        read(Body(returned, {}))
+    assert str(caught.value) == message
+
+
 def test_closing_closes_the_apps_own_once_and_ends_it():
     items = Items(b"one", b"two")
     body = Body(items, {})
