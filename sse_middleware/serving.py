@@ -71,7 +71,7 @@ class Serving:
         self._keeper = keeper
         self._tail = b"\n\n"
         self._is_over = False
-        self._looks_at: Optional[float] = None
+        self._looks_at: Optional[float]
         self._look_again_later()
         self._beats_at: Optional[float] = None
         self._expires_at: Optional[float] = None
@@ -219,7 +219,6 @@ class Serving:
     def _stop_looking(self) -> None:
         if self._probe is not None:
             self._probe.stop()
-            self._probe = self._looks_at = None
 
     def _is_due(self, at: Optional[float]) -> bool:
         return at is not None and self._clock.monotonic() >= at

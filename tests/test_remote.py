@@ -63,21 +63,21 @@ class Noted(Unkept):
 class Request:
     """One request, run when it is made; ``before`` is called when all is ready for it."""
 
-    def __init__(self, app, *, keeper=None, before=None, on_demand=False, may_open=True, **framing):
+    def __init__(self, app, *, keeper=None, before=None, on_demand=False, method="GET", **framing):
         self.keeper = keeper or Noted()
         self.hand = Handover(ThreadSignal(), ThreadSignal(), on_demand=on_demand)
-        self.answer = RemoteAnswer(self.hand, VirtualClock(), may_open)
+        self.answer = RemoteAnswer(self.hand, VirtualClock(), True)
         self.stream = CurrentStream("", Framing())
         self.stream.is_open = self.answer.is_open
         self._recogniser = Recogniser(Framing(**framing), Advice())
-        self._app = app
+        self._app, self._method = app, method
         if before is not None:
             before(self)
         if not on_demand:
             self.run()
 
-    def run(self, method="GET"):
-        environ = {"REQUEST_METHOD": method}
+    def run(self):
+        environ = {"REQUEST_METHOD": self._method}
         parts = (self.hand, self.answer, self.stream, self._recogniser, self.keeper)
         run_request(self._app, environ, *parts)
 
@@ -269,7 +269,7 @@ WHOLE = {"a list": [b"a", b"b"], "a tuple": (b"a",), "a file": File(b"abc"), "no
 
 
 @pytest.mark.parametrize("body", WHOLE.values(), ids=WHOLE)
-def test_a_whole_body_is_left_to_the_server_unread_and_unclosed(body):
+def test_a_whole_body_is_left_to_the_server_unread_and_unclosed(body, caplog):
     request = Request(app_of(lambda: body))
     assert request.answer.whole is body
     assert (request.answer.is_ready, request.answer.is_stream) == (True, False)
@@ -277,6 +277,7 @@ def test_a_whole_body_is_left_to_the_server_unread_and_unclosed(body):
     assert request.hand.is_over
     assert not getattr(body, "closed", False)
     assert request.keeper.told == ["finish"]
+    assert caplog.records == []
 
 
 def test_a_whole_body_after_a_write_follows_what_was_written():
@@ -304,10 +305,7 @@ def test_what_has_no_body_is_closed_unrun():
         ran.append("ran")
         yield {"data": "a"}
 
-    def answer_head(request):
-        request.run("HEAD")
-
-    request = Request(app_of(items, SSE), on_demand=True, before=answer_head)
+    request = Request(app_of(items, SSE), method="HEAD")
     assert (request.answer.whole, ran) == ([], [])
     assert request.hand.is_over
 

@@ -1008,6 +1008,10 @@ class Watcher(Observer):
         super().__init__()
         self.streams, self.closed_streams = [], []
 
+    def opened(self, stream):
+        self.streams.append(stream)
+        super().opened(stream)
+
     def heartbeat(self, stream):
         self.streams.append(stream)
         super().heartbeat(stream)
@@ -1060,6 +1064,7 @@ class Served:
         pace = Pace(self.clock, heartbeat, max_age)
         parts = (self.hand, self.answer, self.stream, pace, probe, self.registry)
         self.serving = Serving(*parts, self.beside, self.keeper)
+        assert self.serving.job is None
         self.serving.job = self.job
         if opens:
             self.answer.start_response("200 OK", SSE)
@@ -1224,7 +1229,7 @@ def test_a_heartbeat_is_told_of_and_the_next_is_a_whole_one_away(has_sent_id, co
     served.clock.meanwhile = lambda: served.clock.advance(15)
     assert [served.next(), served.next()] == [comment, comment]
     assert served.clock.waits == [115, 130]
-    assert served.observer.streams == [served.stream] * 2
+    assert served.observer.streams == [served.stream] * 3
     assert served.stream.frames_sent == 1
 
 
