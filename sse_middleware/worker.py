@@ -115,9 +115,7 @@ class _Threads(Workers):
         try:
             thread = self._idle.pop()
         except IndexError:
-            thread = _Thread(self)
-            thread.next_job = job
-            thread.start()
+            _Thread(self, job).start()
         else:
             thread.next_job = job
             thread.wake.set()
@@ -141,10 +139,10 @@ class _Threads(Workers):
 
 
 class _Thread(threading.Thread):
-    def __init__(self, workers: _Threads) -> None:
+    def __init__(self, workers: _Threads, job: Job) -> None:
         super().__init__(name="sse_middleware worker", daemon=True)
         self.wake = ThreadSignal()
-        self.next_job: Optional[Job] = None
+        self.next_job: Optional[Job] = job
         self._workers = workers
 
     def run(self) -> None:

@@ -442,6 +442,35 @@ def test_a_taker_is_woken_once_however_much_is_put(put):
     assert hand._filled.times == 1
 
 
+def test_a_worker_is_woken_once_however_much_is_taken():
+    hand = Handover(ThreadSignal(), Counted())
+    for _ in range(3):  # what was taken counts no more
+        assert hand.put(b"x" * 200 * 1024, 0)
+        assert hand.take(joined=True)
+    assert hand._drained.times == 0, "nobody waited"
+    for has_room in (True, True, False):
+        assert hand.put(b"x" * 100 * 1024, 0) is has_room
+    assert hand._drained.times == 1
+    assert hand.take(joined=True)
+    assert hand._drained.times == 1
+
+
+@pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
+def test_each_flag_is_true_or_false(put):
+    hand = handover()
+
+    def flags():
+        return [value for name, value in vars(hand).items() if "is_" in name]
+
+    assert flags() == [False] * 4
+    hand.wait(CLOCK, 0, hand.version)
+    put(hand)
+    hand._wait_for_room(256 * 1024, 0)
+    hand.take(joined=True)
+    hand.finish()
+    assert {type(flag) for flag in flags()} == {bool}
+
+
 @pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
 def test_no_version_comes_twice(put):
     class Noting(Handover):

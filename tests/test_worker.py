@@ -104,8 +104,8 @@ class Wake(ThreadSignal):
 
 def test_a_thread_that_is_chosen_as_it_gives_up_waiting_runs_its_job(pool):
     ran_jobs = []
-    thread = worker._Thread(pool)
-    thread.next_job = worker.Job(lambda: ran_jobs.append("first"), contextvars.copy_context())
+    first = worker.Job(lambda: ran_jobs.append("first"), contextvars.copy_context())
+    thread = worker._Thread(pool, first)
     second = lambda: ran_jobs.append("second")  # noqa: E731
     thread.wake = Wake(lambda: pool.submit(second, contextvars.copy_context(), 1))
     thread.run()  # in this thread
@@ -326,6 +326,13 @@ def test_a_greenlet_is_told_to_end_and_not_waited_for():
         return [*seen, len(pool)]
 
     assert in_a_greenlet(request) == ["begun", 1, "told", "ended", 0]
+
+
+def test_the_greenlets_of_a_process_are_in_one_place(monkeypatch):
+    monkeypatch.setattr(worker, "_greenlets", None)
+    found, again = in_a_greenlet(lambda: [workers(), workers()])
+    assert isinstance(found, worker._Greenlets)
+    assert again is found
 
 
 def test_a_job_of_a_thread_cannot_be_killed(pool):
