@@ -463,6 +463,7 @@ def test_a_client_that_takes_nothing_for_too_long_is_given_up(goes_on):
     request = Request(app_of(body), keeper=keeper)  # which has no patience at all
     assert request.hand.is_cancelled
     assert len(keeper.kept) == (4 if goes_on else 2)
+    assert len(list(body)) == (0 if goes_on else 2), "an item was made for nobody"
     assert len(request.taken()) == 1
 
 
