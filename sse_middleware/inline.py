@@ -76,7 +76,7 @@ class Inline:
 
     def __del__(self) -> None:
         """A server that drops a response unclosed, as test clients may, ends it all the same."""
-        if not self._is_closing and not sys.is_finalizing():
+        if not sys.is_finalizing():
             self.close()
 
     def wake(self) -> None:
