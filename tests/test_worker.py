@@ -205,8 +205,10 @@ def run():
     assert done.wait(10)
 
 run()
+pool = workers()
 pid = os.fork()
 if pid:
+    assert workers() is pool, "the parent keeps its own"
     assert os.waitpid(pid, 0)[1] == 0
 else:
     run()
