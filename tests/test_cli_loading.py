@@ -235,6 +235,13 @@ def test_an_exception_of_the_module_is_one_line_with_its_innermost_place_there(t
     assert str(caught.value) == f"{text} failed: {folder}{os.sep}{place}: {error}"
 
 
+def test_what_stands_for_something_else_is_told_in_its_own_words(folder):
+    pytest.importorskip("flask")
+    (folder / "late.py").write_text("from flask import request\n")
+    with pytest.raises(SSEError, match=r"^late:request failed: .*RuntimeError: Working outside of"):
+        load_app("late:request")
+
+
 def test_a_module_that_is_no_python_is_told_with_its_line(folder):
     with pytest.raises(SSEError, match=r"syntax failed: .*syntax\.py:2: SyntaxError: \S+"):
         load_app("syntax")

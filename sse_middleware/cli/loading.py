@@ -181,12 +181,13 @@ def _is_of(home: Optional[str], value: Any) -> bool:
 
 def _check_wsgi(app: Any, target: _Target) -> None:
     _check_callable(app, target.text, _WSGI)
+    # First: what stands for something else, as Flask's request does, fails when it is looked at.
+    signature = _theirs(lambda: _find_signature(app), target.text)
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         raise OptionError(target.text, "an ASGI app", _WSGI)
     factory = f"{_WSGI}, or a factory: {target.text}()"
     if inspect.isclass(app) and not hasattr(app, "__iter__"):  # PEP 3333 lets a class be an app
         raise OptionError(target.text, "a class whose objects are no response", factory)
-    signature = _find_signature(app)
     try:
         if signature is not None:
             signature.bind({}, print)
