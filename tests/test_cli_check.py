@@ -1,9 +1,7 @@
 """sse_middleware.cli.check: the command, as a user runs it."""
 
 import json
-import os
 import re
-import signal
 import ssl
 import subprocess
 import sys
@@ -158,17 +156,13 @@ def test_a_stream_over_tls_is_watched_as_any_other(tls_server, tmp_path, capsys,
     assert "headers came, and no event" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_ends_it_in_one_line_and_no_success(raw_server):
+def test_ctrl_c_ends_it_in_one_line_and_no_success(raw_server, start_command):
     server = raw_server([HEAD, None])
-    process = subprocess.Popen(
-        [SCRIPT, "check", server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = start_command("check", server.url)
     wait_for(lambda: server.requests, "the request")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=DEADLINE_S)
-    message = b"sse-middleware: interrupted before anything was known"
-    assert (process.returncode, out, err.splitlines()) == (2, b"", [message])
+    command.interrupt()
+    assert (command.line(), command.wait()) == (None, 2)
+    assert command.errors == "sse-middleware: interrupted before anything was known\n"
 
 
 def wait_for(is_there, what):

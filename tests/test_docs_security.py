@@ -132,12 +132,7 @@ def recorder(url):
     Recorder(url, "nowhere")
 
 
-def redis_log(url):
-    pytest.importorskip("redis")
-    commands.connect(url, 1.0)
-
-
-@pytest.mark.parametrize("take", [ask, recorder, redis_log, StreamClient], ids=lambda t: t.__name__)
+@pytest.mark.parametrize("take", [ask, recorder, StreamClient], ids=lambda t: t.__name__)
 @pytest.mark.parametrize("url", ["htp://me:hunter2@h/", "http://h:port/?key=hunter2"])
 def test_no_error_of_a_url_holds_its_secret(take, url):
     with pytest.raises(OptionError) as caught:

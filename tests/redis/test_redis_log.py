@@ -251,6 +251,13 @@ def test_a_url_without_meaning_is_refused(url):
         RedisLog(url, owner=None)
 
 
+@pytest.mark.parametrize("url", ["htp://me:hunter2@h/", "redis://me:hunter2@h:port/"])
+def test_the_error_of_a_url_holds_no_password(url):
+    with pytest.raises(OptionError) as caught:
+        RedisLog(url, owner=None)
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("lease", [0, -1, None, True, "1"], ids=repr)
 def test_a_lease_without_meaning_is_refused(make_log, lease):
     with pytest.raises(OptionError, match="lease"):
