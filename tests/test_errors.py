@@ -115,7 +115,7 @@ def test_what_a_terminal_obeys_is_printed_as_an_escape():
 
 @pytest.mark.parametrize("url", ["redis://:hunter2@host", "htp://h/?key=hunter2", "me:hunter2@h"])
 def test_a_url_that_may_hold_a_secret_is_not_shown(url):
-    assert "hunter2" not in shown_url(url)
+    assert shown_url(url) == "one with a user, a password or a query"
 
 
 @pytest.mark.parametrize("value", ["localhost:80", None, b"@"])
