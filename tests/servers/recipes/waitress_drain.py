@@ -24,6 +24,7 @@ def on_term(number, frame):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, on_term)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a script runs by & ignores it
     waitress.serve(
         application,
         listen=f"127.0.0.1:{sys.argv[1]}",
