@@ -158,11 +158,7 @@ QUICK: List[Goal] = [
         "a response that is no stream: speed against the bare app",
         *("speed", "a response that is no stream", "wrapped", ("bare",), 0.0),
     ),
-    Goal(
-        "quick-switch",
-        "a short request in a worker: speed against a lock's round trip",
-        *("speed", _SHORT, "worker", ("a lock's round trip",), 0.0),
-    ),
+    # Not a short request in a worker: whether its two threads share a core decides, 1 to 4.
     Goal(
         "quick-inline",
         "events inline: speed against frames by hand",
