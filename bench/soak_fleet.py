@@ -249,9 +249,10 @@ async def _resumes(port: int, choose: random.Random, number: int) -> str:
     async with Line(port) as third:
         await third.ask(path, last_id=second.last_id or last_id)
         await third.read()
-    if third.status != 204:
-        return f"status {third.status} where nothing follows"
-    return _wrong(second, list(range(len(seen) + 1, count + 1)))
+    wrong = _wrong(second, list(range(len(seen) + 1, count + 1)))
+    if wrong or third.status == 204:
+        return wrong
+    return f"status {third.status} behind {second.last_id or last_id}: {third.body[:150]!r}"
 
 
 async def _resumes_unknown(port: int, choose: random.Random, number: int) -> str:
