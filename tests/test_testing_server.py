@@ -480,8 +480,23 @@ def request_bytes(*headers, body=b"", method=b"POST"):
         ([], b"", b""),
         ([b"Transfer-Encoding: chunked"], b'4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\n\r\n', b'{"a": 1}'),
         ([b"Transfer-Encoding: Chunked"], b"A\r\n0123456789\r\n0\r\nT: x\r\n\r\n", b"0123456789"),
+        ([b"Transfer-Encoding: chunked"], b"2\r\n{}\r\n0\r\nT: x\r\n \r\n\r\n", b"{}"),
+        ([b"Content-Length: 2, 2"], b"{}", b"{}"),
+        ([b"Content-Length: 2", b"Content-Length: 2"], b"{}", b"{}"),
+        ([b"Content-Length: " + b"0" * 22 + b"2"], b"{}", b"{}"),
+        ([b"Transfer-Encoding: chunked"], b"0" * 22 + b"2\r\n{}\r\n0\r\n\r\n", b"{}"),
     ],
-    ids=["by length", "none", "chunked", "chunked with a trailer"],
+    ids=[
+        *[
+            "by length",
+            "none",
+            "chunked",
+            "chunked with a trailer",
+            "chunked with a folded trailer",
+        ],
+        *["the same length twice", "the same in two headers"],
+        *["a length with zeros before it", "a chunk with such a size"],
+    ],
 )
 def test_a_request_body_is_read_however_it_is_framed(headers, wire, body):
     with serving(Recording(BODY), times=2) as (upstream, client):
@@ -497,6 +512,9 @@ def test_a_request_body_is_read_however_it_is_framed(headers, wire, body):
     [
         ([b"Content-Length: -1"], b""),
         ([b"Content-Length: two"], b""),
+        ([b"Content-Length: 2, 3"], b"{}"),
+        ([b"Content-Length: 3", b"Content-Length: 2"], b"{}"),
+        ([b"Content-Length: "], b""),
         ([b"Content-Length: " + b"9" * 23], b""),
         ([b"Content-Length: " + b"9" * 5000], b""),
         ([b"Transfer-Encoding: chunked"], b"zz\r\n"),
@@ -506,7 +524,17 @@ def test_a_request_body_is_read_however_it_is_framed(headers, wire, body):
         ([b"Transfer-Encoding: chunked"], b"0_2\r\n{}\r\n"),
     ],
     ids=[
-        *["negative", "a word", "23 digits", "5000 digits", "a chunk size", "a huge chunk"],
+        *[
+            "negative",
+            "a word",
+            "two",
+            "two headers",
+            "empty",
+            "23 digits",
+            "5000 digits",
+            "a chunk size",
+            "a huge chunk",
+        ],
         *["0x", "a sign", "an underscore"],
     ],
 )
@@ -516,6 +544,14 @@ def test_a_body_that_is_not_framed_is_a_400(capfd, headers, wire):
         assert client.head()[0].startswith(b"HTTP/1.1 400 ")
     assert upstream.requests == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"identity", b"xchunked"])
+def test_a_transfer_coding_that_is_not_known_is_a_501(coding):
+    with serving(Recording(BODY)) as (upstream, client):
+        client.ask(request_bytes(b"Transfer-Encoding: " + coding, body=b"2\r\n{}\r\n0\r\n\r\n"))
+        assert client.head()[0].startswith(b"HTTP/1.1 501 ")
+    assert upstream.requests == []
 
 
 @pytest.mark.parametrize(

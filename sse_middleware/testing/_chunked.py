@@ -12,7 +12,7 @@ from sse_middleware.errors import shown
 __all__ = ["ChunkSizeError", "read_chunk_size", "skip_trailers"]
 
 _LINE_LIMIT_BYTES = 65537
-_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")
 
 
 class ChunkSizeError(Exception):
@@ -38,5 +38,5 @@ def read_chunk_size(file: BufferedIOBase) -> int:
 
 def skip_trailers(file: BufferedIOBase) -> None:
     """Read up to the blank line that ends the body, or to the end of the connection."""
-    while file.readline(_LINE_LIMIT_BYTES).strip():
+    while file.readline(_LINE_LIMIT_BYTES) not in (b"\r\n", b"\n", b""):  # " " goes on a trailer
         pass

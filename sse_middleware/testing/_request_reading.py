@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from sse_middleware.errors import shown
 from sse_middleware.testing._chunked import ChunkSizeError, read_chunk_size, skip_trailers
-from sse_middleware.testing.exchange import ReceivedRequest
+from sse_middleware.testing.exchange import ReceivedRequest, RequestHeaders
 
 if TYPE_CHECKING:
     from sse_middleware.testing.server import Server
@@ -19,7 +19,7 @@ __all__ = ["RequestReader"]
 
 _LINE_LIMIT_BYTES = 65537
 _READ_BYTES = 1 << 16
-_LENGTH = re.compile("[0-9]{1,18}")
+_LENGTH = re.compile("0*[0-9]{1,18}")
 #: More than any vendor takes, and less than the memory of the machine.
 _MAX_BODY_BYTES = 128 << 20
 
@@ -30,6 +30,14 @@ class _RefusedError(Exception):
     def __init__(self, told: str, status: int = 400) -> None:
         super().__init__(told)
         self.status = status
+
+
+def _length_of(value: str) -> int:
+    """The same length may be said more than once. Source: RFC 9110 section 8.6."""
+    length, *others = {part.strip() for part in value.split(",")}
+    if others or not _LENGTH.fullmatch(length):
+        raise _RefusedError(f"Content-Length is {shown(value)}: expected a byte count")
+    return int(length)
 
 
 class RequestReader(http.server.BaseHTTPRequestHandler):
@@ -86,13 +94,14 @@ class RequestReader(http.server.BaseHTTPRequestHandler):
             raise _RefusedError(told, 421)
 
     def _read_body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+        headers = RequestHeaders(self.headers.items())
+        coding = headers.get("Transfer-Encoding", "").strip()
+        if coding.lower() == "chunked":
             return self._read_chunks()
-        length = self.headers.get("Content-Length", "0").strip()
-        if not _LENGTH.fullmatch(length):
-            raise _RefusedError(f"Content-Length is {length!r}: expected a byte count")
+        if coding:
+            raise _RefusedError(f"Transfer-Encoding is {shown(coding)}: expected chunked", 501)
         body = bytearray()
-        self._read_into(body, int(length))
+        self._read_into(body, _length_of(headers.get("Content-Length", "0")))
         return bytes(body)
 
     def _read_chunks(self) -> bytes:

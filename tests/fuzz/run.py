@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 KEPT = HERE.parents[1] / ".fuzz"
 TARGETS = sorted(path.stem for path in HERE.glob("targets/[a-z]*.py"))
 LONGEST_INPUT_BYTES = 8192
+LONGEST_LINE = 2000
 HANGS_AFTER_S = 20
 STARTS_WITHIN_S = 120
 MINIMISES_FOR_S = 20.0
@@ -41,6 +42,7 @@ def main(argv=None):
     """Run the targets one after the other; the exit code."""
     parser = argparse.ArgumentParser(description="Fuzz the package by coverage.")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="0 draws another one (%(default)s)")
     parser.add_argument("--record", action="store_true", help="put the figures into README.md")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(TARGETS))
@@ -49,26 +51,27 @@ def main(argv=None):
     if unknown:
         parser.error(f"target is {min(unknown)!r}: expected one of {', '.join(TARGETS)}")
     if options.inside:
-        fuzz(options.targets[0], options.seconds)
+        fuzz(options.targets[0], options.seconds, options.seed)
     targets = options.targets or TARGETS
     table = Table("coverage", ["target", "seconds", "executions", "edges", "inputs", "found"])
     for target in targets:
-        table.add(run(target, options.seconds / len(targets)))
+        table.add(run(target, options.seconds / len(targets), options.seed))
         if options.record:
             table.record()
     return int(any(row["found"] for row in table.rows))
 
 
-def run(target, seconds):
+def run(target, seconds, seed):
     """Fuzz one target in a process of its own: its row. What was found is printed."""
     folder = KEPT / target
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     before = kept_faults(folder)
-    command = [sys.executable, __file__, "--inside", "--seconds", str(seconds), target]
+    numbers = ["--seconds", str(seconds), "--seed", str(seed)]
+    command = [sys.executable, __file__, "--inside", *numbers, target]
     with tempfile.TemporaryDirectory(dir=IN_MEMORY if Path(IN_MEMORY).is_dir() else None) as files:
         done = subprocess.run(
             command,
-            env=dict(os.environ, SSE_FUZZ_FILES=files),
+            env=dict(os.environ, SSE_FUZZ_FILES=files, PYTHONHASHSEED="0"),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds + STARTS_WITHIN_S,
@@ -77,13 +80,18 @@ def run(target, seconds):
     told = done.stderr.decode("utf-8", "replace")
     found = sorted(kept_faults(folder) - before)
     for path in found:
-        told_of = path.with_suffix(".txt")
         print(f"  {path}")
-        print(f"    {told_of.read_text().strip().splitlines()[-1] if told_of.exists() else ''}")
+        print(*told_lines(path.with_suffix(".txt")), sep="\n", flush=True)
     if done.returncode and not found:
         print(told[-2000:])
     row = {"target": target, "seconds": round(seconds), **counts_of(told)}
     return {**row, "found": len(found) + bool(done.returncode and not found)}
+
+
+def told_lines(told_of):
+    """The input, which is the first line, and what was raised, which is the last one."""
+    lines = told_of.read_text(encoding="utf-8").strip().splitlines() if told_of.exists() else [""]
+    return [f"    {line[:LONGEST_LINE]}" for line in dict.fromkeys((lines[0], lines[-1]))]
 
 
 def kept_faults(folder):
@@ -98,7 +106,7 @@ def counts_of(told):
     return {"executions": executions[0], "edges": edges[0], "inputs": inputs[0]}
 
 
-def fuzz(target, seconds):
+def fuzz(target, seconds, seed):
     """In the child: run libFuzzer. It ends the process."""
     import atheris
 
@@ -107,8 +115,8 @@ def fuzz(target, seconds):
     with atheris.instrument_imports(include=["sse_middleware"]):
         module = importlib.import_module(f"targets.{target}")
     folder = KEPT / target
-    for seed in module.seeds():
-        (folder / "corpus" / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+    for given in module.seeds():
+        (folder / "corpus" / hashlib.sha1(given).hexdigest()).write_bytes(given)
     known = {path.stem for path in folder.glob("found-*.bin")}
 
     def one_input(data):
@@ -118,6 +126,7 @@ def fuzz(target, seconds):
             keep(module.check, data, error, folder, known)
 
     flags = [
+        f"-seed={seed}",
         f"-max_total_time={max(1, round(seconds))}",
         f"-max_len={LONGEST_INPUT_BYTES}",
         f"-timeout={HANGS_AFTER_S}",
