@@ -40,7 +40,7 @@ WITH_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize("error", WITH_FIELDS, ids=repr)
+@pytest.mark.parametrize("error", WITH_FIELDS)
 def test_errors_survive_pickling(error):
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error)

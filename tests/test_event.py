@@ -299,7 +299,7 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), EQUAL, ids=repr)
+@pytest.mark.parametrize(("one", "other"), EQUAL)
 def test_what_a_browser_cannot_tell_apart_is_equal(one, other):
     assert one == other
     assert hash(one) == hash(other)
@@ -311,7 +311,7 @@ def test_events_that_differ_are_found_apart_in_a_set():
     assert len({*several, *several}) == 9
 
 
-@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=repr)
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_what_a_browser_can_tell_apart_differs(one, other):
     assert one != other
 
@@ -353,7 +353,7 @@ def test_an_event_can_be_referred_to_weakly_and_takes_little():
     assert not hasattr(event, "__dict__")
 
 
-@pytest.mark.parametrize("event", [Event(), Event(""), Event("no json"), Event("{")], ids=repr)
+@pytest.mark.parametrize("event", [Event(), Event(""), Event("no json"), Event("{")])
 def test_json_of_what_is_no_json_names_it(event):
     with pytest.raises(EventError, match="data is .*: expected JSON text") as caught:
         event.json()

@@ -222,7 +222,7 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize("item", ENDS, ids=repr)
+@pytest.mark.parametrize("item", ENDS)
 def test_an_event_of_the_ends_name_is_the_end_and_nothing_follows(item, caplog):
     sent = frames({"data": "x"}, item, {"data": "late"}, end_event="close")
     assert sent == [b"data: x\n\n", b"event: close\nid: sse:end\ndata: bye\n\n"]
@@ -424,7 +424,7 @@ NO_SOURCE = {
 }
 
 
-@pytest.mark.parametrize("source", [*NO_SOURCE, {"data": "x"}], ids=repr)
+@pytest.mark.parametrize("source", [*NO_SOURCE, {"data": "x"}])
 def test_a_source_that_is_no_iterable_of_items_is_refused(source):
     with pytest.raises(OptionError) as caught:
         event_stream(source)

@@ -22,6 +22,9 @@ from mutmut.stats import status_by_exit_code
 HERE = Path(__file__).resolve().parent
 MAY_SURVIVE = 0.05
 KILLED = {"killed", "timeout"}
+#: That of a mutant whose tests could not be started, such as one that changes the id of a test.
+#: mutmut counts it as a timeout.
+NOT_STARTED = 255
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
@@ -49,7 +52,8 @@ class Module:
         mutants = SourceFileMutationData(path=path)
         mutants.load()
         statuses = {
-            key: status_by_exit_code[code] for key, code in mutants.exit_code_by_key.items()
+            key: "not started" if code == NOT_STARTED else status_by_exit_code[code]
+            for key, code in mutants.exit_code_by_key.items()
         }
         self.in_all = len(statuses)
         self.counts = Counter(statuses.values())
