@@ -28,6 +28,7 @@ DEADLINE_S = 30
         ([HEAD + b"\r\nab", None], "left", b"ab"),
         ([CHUNKED, None], "left", b""),
         ([b"HTTP/1.1 204 No Content\r\n\r\n"], "whole", b""),
+        ([b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", None], "whole", b""),
         ([None], "silent", b""),
         ([HEAD, None], "silent", b""),
     ],

@@ -1267,6 +1267,14 @@ def test_a_whole_response_ends_cleanly(case, sends):
         assert data(stream) == ["1"]
 
 
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_no_chunks_are_waited_for_where_none_can_come(status, raw_server):
+    head = b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with StreamClient(raw_server([head, None]).url).get("/") as stream:
+        assert stream.read() == b""
+        assert stream.chunks == []
+
+
 def test_a_server_that_does_not_answer_is_a_cut():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_S)

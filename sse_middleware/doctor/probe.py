@@ -160,6 +160,8 @@ def _read_body(
     heard: Heard,
     enough: Optional[Callable[[Heard], bool]],
 ) -> str:
+    if response.length == 0:  # 204 or 304: http.client would wait for chunks if it was told of some
+        response.chunked = False
     is_framed = response.chunked or response.length is not None
     size_bytes = 0
     while True:

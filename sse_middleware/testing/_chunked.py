@@ -12,7 +12,7 @@ from sse_middleware.errors import shown
 __all__ = ["ChunkSizeError", "read_chunk_size", "skip_trailers"]
 
 _LINE_LIMIT_BYTES = 65537
-_SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")
+_SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,20}")
 
 
 class ChunkSizeError(Exception):

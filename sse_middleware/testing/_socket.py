@@ -56,6 +56,8 @@ class OverSocket:
             self._response = self._connection.getresponse()
         except (HTTPException, ConnectionError) as error:
             raise CutOff(f"{type(error).__name__}: {error}") from error
+        if self._response.length == 0:  # 204 or 304, also if chunks are announced
+            self._response.chunked = False
         status = f"{self._response.status} {self._response.reason}"
         self.answer = Answer(status, self._response.getheaders())
 

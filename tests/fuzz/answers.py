@@ -4,8 +4,14 @@ import re
 
 import h11
 
-#: Which `http.client` takes for another coding than the same without the space.
-_SPACE_BEHIND_CODING = re.compile(rb"^transfer-encoding:[^\n]*[ \t\x0b\x0c]\r?\n", re.I | re.M)
+#: Where `http.client` reads something else: a coding with blanks behind it or on a line of its own,
+#: a length that is said twice, a control character that it takes for a blank of the status line.
+_READ_OTHERWISE = re.compile(
+    rb"^transfer-encoding:[^\n]*([ \t\x0b\x0c]\r?\n|\n[ \t])"
+    rb"|^content-length:[^\n]*(,|\n[ \t])"
+    rb"|^http/1[^\n]*[\x1c-\x1f\x85]",
+    re.I | re.M,
+)
 
 
 def answer_of(data, method="GET"):
@@ -13,7 +19,7 @@ def answer_of(data, method="GET"):
 
     A missing line end behind the last chunk is forgiven, as `http.client` does.
     """
-    if _SPACE_BEHIND_CODING.search(data):
+    if _READ_OTHERWISE.search(data):
         return None
     found = _read(data, method)
     if found and not found[2]:
