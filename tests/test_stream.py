@@ -415,20 +415,21 @@ class Endless:
 
 
 GENERATOR = "an iterable of mappings, such as a generator"
-NO_SOURCE = {
-    "text": GENERATOR,
-    b"bytes": GENERATOR,
-    Event("x"): GENERATOR,
-    7: "an iterable (WSGI has no async generators)",
-    Endless(): "an iterable (WSGI has no async generators)",
-}
+NO_ITERABLE = "an iterable (WSGI has no async generators)"
+NO_SOURCE = [
+    ("text", GENERATOR),
+    (b"bytes", GENERATOR),
+    (Event("x"), GENERATOR),
+    ({"data": "x"}, GENERATOR),
+    (7, NO_ITERABLE),
+    (Endless(), NO_ITERABLE),
+]
 
 
-@pytest.mark.parametrize("source", [*NO_SOURCE, {"data": "x"}])
-def test_a_source_that_is_no_iterable_of_items_is_refused(source):
+@pytest.mark.parametrize(("source", "expected"), NO_SOURCE)
+def test_a_source_that_is_no_iterable_of_items_is_refused(source, expected):
     with pytest.raises(OptionError) as caught:
         event_stream(source)
-    expected = GENERATOR if isinstance(source, dict) else NO_SOURCE[source]
     assert str(caught.value) == f"source is {source!r}: expected {expected}"
 
 
