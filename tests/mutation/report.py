@@ -7,6 +7,8 @@ more than 5 % do, or when an explained one is killed: then the explanation is wr
 
 import argparse
 import csv
+import os
+import subprocess
 import sys
 from collections import Counter
 from datetime import date
@@ -22,9 +24,8 @@ from mutmut.stats import status_by_exit_code
 HERE = Path(__file__).resolve().parent
 MAY_SURVIVE = 0.05
 KILLED = {"killed", "timeout"}
-#: That of a mutant whose tests could not be started, such as one that changes the id of a test.
-#: mutmut counts it as a timeout.
-NOT_STARTED = 255
+#: That of a mutant whose tests pytest could not find by their ids. mutmut counts it as a timeout.
+NOT_FOUND = 255
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
@@ -52,7 +53,7 @@ class Module:
         mutants = SourceFileMutationData(path=path)
         mutants.load()
         statuses = {
-            key: "not started" if code == NOT_STARTED else status_by_exit_code[code]
+            key: status_of_not_found(key) if code == NOT_FOUND else status_by_exit_code[code]
             for key, code in mutants.exit_code_by_key.items()
         }
         self.in_all = len(statuses)
@@ -77,6 +78,20 @@ class Module:
                 yield f"{self.path}: explained, but no survivor: {' | '.join(change)}"
         if not self.in_all:
             yield f"{self.path}: no mutants here: run mutmut first"
+
+
+def status_of_not_found(key):
+    """Whether pytest cannot even collect the tests, and says so, or has changed their ids."""
+    pytest = [sys.executable, "-m", "pytest", *config().pytest_add_cli_args, "--collect-only"]
+    done = subprocess.run(
+        [*pytest, *config().pytest_add_cli_args_test_selection],
+        cwd="mutants",
+        env=dict(os.environ, MUTANT_UNDER_TEST=key),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return "killed" if done.returncode else "not found"
 
 
 def change_of(key, path):
