@@ -82,7 +82,7 @@ class Module:
 
 def status_of_not_found(key):
     """Whether pytest cannot even collect the tests, and says so, or has changed their ids."""
-    pytest = [sys.executable, "-m", "pytest", *config().pytest_add_cli_args, "--collect-only"]
+    pytest = [sys.executable, "-m", "pytest", *config().pytest_add_cli_args, "--collect-only", "-x"]
     done = subprocess.run(
         [*pytest, *config().pytest_add_cli_args_test_selection],
         cwd="mutants",
