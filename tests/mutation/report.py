@@ -60,21 +60,22 @@ class Module:
         self.counts = Counter(statuses.values())
         alive = [key for key, status in statuses.items() if status not in KILLED]
         self.survived = len(alive)
-        self._changes = {change_of(key, path): (key, statuses[key]) for key in alive}
+        self._statuses = statuses
+        self._changes = {key: change_of(key, path) for key in alive}
         self._reasons = explained(HERE / "explained" / f"{Path(path).stem}.tsv")
 
     @property
     def explained(self):
         """How many survivors have an explanation."""
-        return sum(change in self._reasons for change in self._changes)
+        return sum(change in self._reasons for change in self._changes.values())
 
     def wrong(self):
         """A line for each survivor without an explanation, and the other way round."""
-        for change, (key, status) in self._changes.items():
+        for key, change in self._changes.items():
             if change not in self._reasons:
-                yield f"{key}: {status}, not explained: {' | '.join(change)}"
+                yield f"{key}: {self._statuses[key]}, not explained: {' | '.join(change)}"
         for change in self._reasons:
-            if change not in self._changes:
+            if change not in self._changes.values():
                 yield f"{self.path}: explained, but no survivor: {' | '.join(change)}"
         if not self.in_all:
             yield f"{self.path}: no mutants here: run mutmut first"
