@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from queue import Empty
 from wsgiref.validate import validator
 
 import pytest
@@ -26,6 +27,7 @@ from sse_middleware.errors import (
 )
 from sse_middleware.signals import ThreadSignal
 from sse_middleware.testing import StreamClient, VirtualClock
+from sse_middleware.testing._steps import Steps
 
 DEADLINE_S = 30
 SHORT_S = 0.05
@@ -551,6 +553,20 @@ def test_an_app_has_a_second_to_end_though_its_reads_are_shorter(gate):
             stream.event()
         threading.Timer(SHORT_S, body.opened.set).start()
     assert body.names[-1] == "close"
+
+
+def test_a_wait_of_no_time_is_over_at_once():
+    """A queue of CPython's own, written in C, may never end such a one before Python 3.12."""
+
+    def wait_often():
+        for _ in range(20_000):
+            with pytest.raises(Empty):
+                Steps(None, None).take(0)
+
+    waiting = threading.Thread(target=wait_often, daemon=True)
+    waiting.start()
+    waiting.join(DEADLINE_S)
+    assert not waiting.is_alive()
 
 
 def stays(event):

@@ -7,7 +7,7 @@ can give up waiting: the step that was begun goes on, and what it comes to is ke
 import threading
 import time
 from enum import Enum
-from queue import SimpleQueue
+from queue import Queue
 from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from sse_middleware.clock import Clock
@@ -91,8 +91,8 @@ class Steps:
         self.exchange = exchange
         self._clock = clock
         self._monotonic = time.monotonic if clock is None else clock.monotonic
-        self._orders: SimpleQueue[bool] = SimpleQueue()
-        self._notices: SimpleQueue[Notice] = SimpleQueue()
+        self._orders: Queue[bool] = Queue()
+        self._notices: Queue[Notice] = Queue()
         self._is_pending = True
         self._is_held = False
         self._has_left = False
