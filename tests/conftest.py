@@ -1,9 +1,11 @@
 """For all tests: hypothesis has no deadline, because machines are shared and noisy.
 
 ``start_command`` runs the installed command as a process of its own, which is ended by its id;
-``raw_server`` sends what no HTTP server would; ``in_greenlet`` runs a function under gevent.
+``raw_server`` sends what no HTTP server would; ``in_greenlet`` runs a function under gevent;
+``no_garbage`` is for modules in which a socket that was left open is a failure.
 """
 
+import gc
 import importlib.util
 import os
 import queue
@@ -13,6 +15,7 @@ import socket
 import subprocess
 import sysconfig
 import threading
+import warnings
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,6 +217,14 @@ class RawServer:
             self._is_over.set()
             self._listening.shutdown(socket.SHUT_RDWR)
             self._listening.close()
+
+
+@pytest.fixture(scope="module")
+def no_garbage():
+    """What other modules' tests left open is no failure of this one's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from sse_middleware.testing import FakeUpstream, Recording, _take, _transport
 from sse_middleware.testing.recorder import Recorder
 
 pytestmark = [
+    pytest.mark.usefixtures("no_garbage"),
     pytest.mark.filterwarnings("error::ResourceWarning"),
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]

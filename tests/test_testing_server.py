@@ -25,6 +25,7 @@ from sse_middleware.testing.server import Server
 
 # A socket that we leave open is a fault of ours, also where only the collector of garbage sees it.
 pytestmark = [
+    pytest.mark.usefixtures("no_garbage"),
     pytest.mark.filterwarnings("error::ResourceWarning"),
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]
