@@ -288,6 +288,15 @@ def test_without_an_event_stream_the_interactions_are_listed(tmp_path):
     assert Recording.from_cassette(path, index=0).status == 404
 
 
+def test_what_is_listed_is_one_line_that_a_terminal_only_shows(tmp_path):
+    odd = interaction(headers={"Content-Type": "text/\x1b[2J\u2028x"})
+    odd["request"].update(method="get\n", uri="https://a/\r\n1: GET https://b")
+    with pytest.raises(RecordingError) as caught:
+        Recording.from_cassette(cassette(tmp_path, odd))
+    told = r"0: GET\n https://a/\r\n1: GET https://b 200 text/\x1b[2j\u2028x"
+    assert str(caught.value).endswith(f"index= with one of {told}")
+
+
 @pytest.mark.parametrize("index", [-1, 3, True, "1", 1.0])
 def test_an_index_that_is_not_there_lists_those_that_are(tmp_path, index):
     path = cassette(tmp_path, OTHER, interaction(), interaction(headers={}))

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
-from sse_middleware.errors import OptionError, RecordingError, shown
+from sse_middleware.errors import OptionError, RecordingError, printable, shown
 from sse_middleware.testing import _recording_rules as rules
 from sse_middleware.testing._strict_json import strict_json
 
@@ -37,7 +37,8 @@ class Interaction(NamedTuple):
 
     def __str__(self) -> str:
         method, path = self.request["method"], self.uri.partition("?")[0]  # a query may hold keys
-        return f"{method} {path} {self.status} {self.content_type or 'no content-type'}"
+        told = f"{method} {path} {self.status} {self.content_type or 'no content-type'}"
+        return printable(told)
 
 
 def picked(text: bytes, source: str, index: Optional[int]) -> Interaction:
