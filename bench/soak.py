@@ -36,8 +36,8 @@ _RESTS_AFTER_S = 20.0
 #: The keys of streams live for 30 s after their last word, the list of streams for a minute.
 _KEYS_GO_WITHIN_S = 120.0
 _WRITES_FROM_MINUTES = 15.0
-#: What glibc keeps for each thread, and the heaps that it makes for many, are no leak, but take
-#: longer than an hour to be full: without them the memory tells what is held.
+#: What glibc keeps for each thread, and the heaps that it makes for many, are no leak, but were
+#: still growing after 44 minutes: without them the memory tells what is held.
 _MALLOC = {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
 
